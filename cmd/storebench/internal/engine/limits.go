@@ -1,0 +1,85 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"storebench/probes"
+	"storebench/profiles"
+)
+
+// CheckLimits refuses limits that speak of a probe, metric, label or unit that
+// does not exist. It returns them with the metric that a limit left out filled
+// in and label values in the form that measurements carry.
+func CheckLimits(limits []profiles.Limit) ([]profiles.Limit, error) {
+	checked := make([]profiles.Limit, 0, len(limits))
+	for _, limit := range limits {
+		full, err := checkLimit(limit)
+		if err != nil {
+			return nil, fmt.Errorf("%w: limit %q: %w", ErrUsage, limit, err)
+		}
+		checked = append(checked, full)
+	}
+	return checked, nil
+}
+
+func checkLimit(limit profiles.Limit) (profiles.Limit, error) {
+	probe, err := probes.New(limit.Probe)
+	if err != nil {
+		return limit, fmt.Errorf("%w%s", err, didYouMean(limit.Probe, probes.Names()))
+	}
+	metric, err := metricOf(probe.Info(), limit.Metric)
+	if err != nil {
+		return limit, err
+	}
+	limit.Metric = metric.Name
+	if limit.Labels, err = canonicalLabels(limit.Labels, limit.Probe); err != nil {
+		return limit, err
+	}
+	return limit, limit.CheckUnit(metric.Unit)
+}
+
+func metricOf(info probes.Info, name string) (probes.Metric, error) {
+	if name == "" {
+		return info.Metrics[0], nil
+	}
+	var known []string
+	for _, m := range info.Metrics {
+		if m.Name == name {
+			return m, nil
+		}
+		known = append(known, m.Name)
+	}
+	return probes.Metric{}, fmt.Errorf("%w metric %q of probe %s%s (it has: %s)",
+		probes.ErrUnknown, name, info.Name, didYouMean(name, known), strings.Join(known, ", "))
+}
+
+// canonicalLabels gives label values the text form of the probe's parameters,
+// so that {size=2KiB} and {size=2048B} are one.
+func canonicalLabels(labels map[string]string, probeName string) (map[string]string, error) {
+	canonical := maps.Clone(labels)
+	for name, value := range labels {
+		if name == "step" || strings.ContainsAny(value, "*?[") {
+			continue
+		}
+		probe, err := probes.New(probeName)
+		if err != nil {
+			return nil, err
+		}
+		if _, has := probes.Value(probe, name); !has {
+			var known []string
+			for _, p := range probes.Parameters(probe) {
+				known = append(known, p.Name)
+			}
+			return nil, fmt.Errorf("%w label %q of probe %s%s (it has: step, %s)",
+				probes.ErrUnknown, name, probeName, didYouMean(name, known), strings.Join(slices.Sorted(slices.Values(known)), ", "))
+		}
+		if err := probes.Set(probe, name, value); err != nil {
+			return nil, err
+		}
+		canonical[name], _ = probes.Value(probe, name)
+	}
+	return canonical, nil
+}

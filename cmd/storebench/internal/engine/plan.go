@@ -1,0 +1,343 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"storebench/internal/natsfs"
+	"storebench/probes"
+	"storebench/profiles"
+	"storebench/results"
+)
+
+// Options are how a person asks for a run.
+type Options struct {
+	Profile *profiles.Profile
+	// Set overrides parameters of probes, in the order given.
+	Set []Override
+	// Slots are the values of max_concurrent_io that the user's servers have;
+	// empty means that nothing is known of them.
+	Slots []string
+	// Only and Skip choose steps by globs over the step's or the probe's name.
+	Only, Skip []string
+	// Budget is how long the run may take; 0 is the profile's.
+	Budget time.Duration
+	// BesideLiveData keeps to a rate-capped set of steps.
+	BesideLiveData bool
+	// CPUs is how many processors nats-server would see here.
+	CPUs int
+}
+
+// Override gives a parameter a value. With an empty Probe it goes to every
+// probe that has such a parameter.
+type Override struct{ Probe, Parameter, Value string }
+
+// ErrUsage is in the error of a plan that cannot be made from what was asked.
+var ErrUsage = errors.New("usage")
+
+// slotsParameter is the one parameter whose values may be server versions.
+const slotsParameter = "max-concurrent-io"
+
+// plan is what a run will do.
+type plan struct {
+	steps   []*plannedStep
+	skipped []string // names of the profile's steps that the user left out
+	need    probes.Need
+}
+
+// plannedStep is one variant of a step with all its parameters in force.
+type plannedStep struct {
+	results.Step
+	probe   probes.Probe
+	done    int           // rounds
+	longest time.Duration // of its rounds so far, with their preparation
+	stopped bool          // no further round: it was cut, met an error, or has no time left
+}
+
+// newPlan expands a profile's steps into variants and checks every name and
+// value, so that a typo is found before anything is written.
+func newPlan(o Options) (*plan, error) {
+	p := &plan{}
+	scale := scaleOf(o)
+	for _, step := range o.Profile.Steps {
+		if !chosen(o, step) {
+			p.skipped = append(p.skipped, step.Name)
+			continue
+		}
+		if step.Informative && len(o.Slots) > 0 {
+			continue // it stands in for slots that are now known
+		}
+		variants, err := expand(o, step, scale)
+		if err != nil {
+			return nil, fmt.Errorf("step %s: %w", step.Name, err)
+		}
+		if o.BesideLiveData {
+			variants = slices.DeleteFunc(variants, func(s *plannedStep) bool { return !s.probe.Info().Gentle })
+		}
+		if len(variants) == 0 {
+			p.skipped = append(p.skipped, step.Name)
+		}
+		p.steps = append(p.steps, variants...)
+	}
+	if err := p.check(o); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// check refuses a plan with nothing to do, and overrides and globs that reach
+// no step: they are typos.
+func (p *plan) check(o Options) error {
+	if err := checkGlobs(o); err != nil {
+		return err
+	}
+	if err := checkOverrides(o); err != nil {
+		return err
+	}
+	if len(p.steps) == 0 {
+		return fmt.Errorf("%w: no step is left to run", ErrUsage)
+	}
+	for _, s := range p.steps {
+		need := s.probe.Info().Need
+		p.need.Bytes += need.Bytes
+		p.need.Files += need.Files
+	}
+	return nil
+}
+
+// scaleOf stretches or shrinks the rounds to the budget that was asked for.
+func scaleOf(o Options) float64 {
+	if o.Budget <= 0 {
+		return 1
+	}
+	return float64(o.Budget) / float64(o.Profile.Budget)
+}
+
+func chosen(o Options, s profiles.Step) bool {
+	return (len(o.Only) == 0 || matchesAny(o.Only, s)) && !matchesAny(o.Skip, s)
+}
+
+func matchesAny(globs []string, s profiles.Step) bool {
+	return slices.ContainsFunc(globs, func(glob string) bool { return matches(glob, s) })
+}
+
+func matches(glob string, s profiles.Step) bool {
+	for _, name := range []string{s.Name, s.Probe} {
+		if ok, _ := path.Match(glob, name); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// checkGlobs refuses a glob that no step matches.
+func checkGlobs(o Options) error {
+	var names []string
+	for _, s := range o.Profile.Steps {
+		names = append(names, s.Name)
+	}
+	for _, glob := range slices.Concat(o.Only, o.Skip) {
+		if _, err := path.Match(glob, ""); err != nil {
+			return fmt.Errorf("%w: %q is no glob: %w", ErrUsage, glob, err)
+		}
+		if !slices.ContainsFunc(o.Profile.Steps, func(s profiles.Step) bool { return matches(glob, s) }) {
+			return fmt.Errorf("%w: no step of profile %s matches %q%s (there are: %s)",
+				ErrUsage, o.Profile.Name, glob, didYouMean(glob, names), strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
+// checkOverrides refuses an override for a probe that the profile does not use
+// or a parameter that no probe of it has.
+func checkOverrides(o Options) error {
+	for _, ov := range o.Set {
+		reached := false
+		for _, s := range o.Profile.Steps {
+			if ov.Probe != "" && ov.Probe != s.Probe {
+				continue
+			}
+			probe, err := probes.New(s.Probe)
+			if err != nil {
+				return fmt.Errorf("%w: %w", ErrUsage, err)
+			}
+			if _, has := probes.Value(probe, ov.Parameter); has {
+				reached = true
+			} else if ov.Probe != "" {
+				return fmt.Errorf("%w: %w", ErrUsage, probes.Set(probe, ov.Parameter, ov.Value))
+			}
+		}
+		if !reached {
+			return fmt.Errorf("%w: profile %s has no step of probe %q with parameter %q (storebench probes list names them)",
+				ErrUsage, o.Profile.Name, ov.Probe, ov.Parameter)
+		}
+	}
+	return nil
+}
+
+func didYouMean(word string, known []string) string {
+	if near := profiles.Nearest(word, known); near != "" {
+		return fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return ""
+}
+
+// expand makes a planned step for each combination of the values that a
+// step's parameters have.
+func expand(o Options, s profiles.Step, scale float64) ([]*plannedStep, error) {
+	probe, err := probes.New(s.Probe)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	set, named, err := parametersOf(o, s, probe)
+	if err != nil {
+		return nil, err
+	}
+	varied := slices.DeleteFunc(slices.Sorted(maps.Keys(set)), func(name string) bool { return !strings.Contains(set[name], ",") })
+	var variants []*plannedStep
+	for _, values := range (profiles.Step{Set: set}).Variants() {
+		variant, err := newStep(o, s, scale, values, named)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		}
+		for _, name := range varied {
+			variant.Variant = strings.TrimSpace(variant.Variant + " " + name + "=" + values[name])
+		}
+		variants = append(variants, variant)
+	}
+	return variants, nil
+}
+
+// parametersOf gathers a step's parameters: the workload's, then the step's,
+// then what the user says. named are those that label its measurements: all
+// but the workload's, which the whole run shares.
+func parametersOf(o Options, s profiles.Step, probe probes.Probe) (set map[string]string, named map[string]bool, err error) {
+	set, named = map[string]string{}, map[string]bool{}
+	for name, value := range workload(o.Profile.Workload) {
+		if _, has := probes.Value(probe, name); has {
+			set[name] = value
+		}
+	}
+	assign := func(name, value string) { set[name], named[name] = value, true }
+	for name, value := range s.Set {
+		assign(name, value)
+	}
+	if _, has := probes.Value(probe, slotsParameter); has && len(o.Slots) > 0 {
+		assign(slotsParameter, strings.Join(o.Slots, ","))
+	}
+	for _, ov := range o.Set {
+		if _, has := probes.Value(probe, ov.Parameter); has && (ov.Probe == "" || ov.Probe == s.Probe) {
+			assign(ov.Parameter, ov.Value)
+		}
+	}
+	if o.BesideLiveData {
+		for name, value := range probe.Info().Gently {
+			assign(name, value)
+		}
+	}
+	if value, has := set[slotsParameter]; has {
+		if set[slotsParameter], err = resolveSlots(value, o.CPUs); err != nil {
+			return nil, nil, err
+		}
+	}
+	return set, named, nil
+}
+
+// workload names the parameters that all probes take from the profile's
+// workload.
+func workload(w profiles.Workload) map[string]string {
+	set := map[string]string{
+		"rate":         strconv.FormatFloat(w.Rate, 'f', -1, 64),
+		"message-size": w.MessageSize.String(),
+		"streams":      strconv.Itoa(w.Streams),
+		"groups":       strconv.Itoa(w.Groups),
+		"sync":         w.Sync,
+		"cipher":       w.Cipher,
+		"compression":  w.Compression,
+	}
+	if w.Slots > 0 {
+		set[slotsParameter] = strconv.Itoa(w.Slots)
+	}
+	return set
+}
+
+// resolveSlots turns versions of nats-server in a list of slots into the
+// max_concurrent_io that such a server takes on this machine by itself.
+func resolveSlots(list string, cpus int) (string, error) {
+	var values []string
+	for value := range strings.SplitSeq(list, ",") {
+		value = strings.TrimSpace(value)
+		if strings.ContainsRune(value, '.') {
+			slots, _, err := natsfs.SlotsOf(value, cpus)
+			if err != nil {
+				return "", fmt.Errorf("%w: %w", ErrUsage, err)
+			}
+			value = strconv.Itoa(slots)
+		}
+		if !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	return strings.Join(values, ","), nil
+}
+
+// newStep sets the values on a probe of its own, which checks them.
+func newStep(o Options, s profiles.Step, scale float64, values map[string]string, named map[string]bool) (*plannedStep, error) {
+	probe, err := probes.New(s.Probe)
+	if err != nil {
+		return nil, err
+	}
+	labels := map[string]string{}
+	for name, value := range values {
+		if err := probes.Set(probe, name, value); err != nil {
+			return nil, err
+		}
+		if named[name] {
+			labels[name], _ = probes.Value(probe, name) // in canonical form
+		}
+	}
+	parameters := map[string]string{}
+	for _, parameter := range probes.Parameters(probe) {
+		parameters[parameter.Name] = parameter.Value
+	}
+	rounds := s.Rounds
+	if rounds == 0 {
+		rounds = o.Profile.Rounds
+	}
+	return &plannedStep{probe: probe, Step: results.Step{
+		Name: s.Name, Probe: s.Probe, Labels: labels, Parameters: parameters, Informative: s.Informative, Note: slotsNote(s, o.CPUs),
+		Rounds: rounds, Duration: scaled(s.Duration, scale), Warmup: scaled(s.Warmup, min(scale, 1)),
+	}}, nil
+}
+
+// slotsNote says whose slots a step has that names a server's version.
+func slotsNote(s profiles.Step, cpus int) string {
+	version := s.Set[slotsParameter]
+	if !strings.ContainsRune(version, '.') {
+		return ""
+	}
+	_, note, err := natsfs.SlotsOf(version, cpus)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSuffix("nats-server "+version+": "+note, ": ")
+}
+
+func scaled(d profiles.Duration, scale float64) time.Duration {
+	return time.Duration(float64(d) * scale).Round(time.Millisecond)
+}
+
+// Validate checks every probe, parameter and limit of a profile.
+func Validate(p *profiles.Profile) error {
+	if _, err := CheckLimits(p.Limits); err != nil {
+		return err
+	}
+	_, err := newPlan(Options{Profile: p, CPUs: 1})
+	return err
+}

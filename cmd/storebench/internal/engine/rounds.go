@@ -1,0 +1,199 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"storebench/results"
+)
+
+// measure runs all rounds while a watcher looks at the keeper's events.
+func (e *engine) measure(ctx context.Context, keeper *process) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	go e.watch(keeper, stop)
+	e.planned(ctx)
+	e.extend(ctx)
+}
+
+// watch ends the run when the reserve is reached, the canary slows down, or
+// the keeper meets an error.
+func (e *engine) watch(keeper *process, stop context.CancelCauseFunc) {
+	var c canaryWatch
+	for ev := range keeper.events {
+		switch {
+		case ev.Err != nil:
+			stop(ev.Err)
+		case ev.Space != nil && ev.Space.Bytes < e.reserve:
+			stop(fmt.Errorf("%w: %s available, %s is kept", errReserve, size(ev.Space.Bytes), size(e.reserve)))
+		case e.req.BesideLiveData && c.slow(ev.Canary):
+			stop(fmt.Errorf("%w: median %.1f ms, at the start %.1f ms", errHurting, c.recent()*1e3, c.baseline*1e3))
+		}
+	}
+}
+
+// planned runs the rounds of the profile. The rounds of a step lie apart in
+// time and the steps' order changes from set to set, so that neither a
+// moment's mood nor a neighbour's wake is taken for the volume.
+func (e *engine) planned(ctx context.Context) {
+	sets := 0
+	for _, s := range e.plan.steps {
+		sets = max(sets, s.Rounds)
+	}
+	for set := 1; set <= sets; set++ {
+		for _, s := range e.shuffled(e.plan.steps) {
+			if s.Rounds*set/sets > s.Rounds*(set-1)/sets {
+				e.round(ctx, s)
+			}
+		}
+	}
+}
+
+func (e *engine) shuffled(steps []*plannedStep) []*plannedStep {
+	order := slices.Clone(steps)
+	e.rand.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+	return order
+}
+
+// extend gives each step whose limits are still undecided its rounds again,
+// once, as far as the budget reaches. The bounds of the verdict are made for
+// these two looks.
+func (e *engine) extend(ctx context.Context) {
+	if e.halted != nil || ctx.Err() != nil {
+		return
+	}
+	undecided := results.Judge(e.run).Undecided()
+	var steps []*plannedStep
+	for i, s := range e.plan.steps {
+		if undecided[s.Title()] && !s.stopped {
+			s.Rounds *= 2
+			e.total += s.Rounds / 2
+			e.run.Steps[i].Extended = true
+			steps = append(steps, s)
+		}
+	}
+	for more := true; more; {
+		more = false
+		for _, s := range e.shuffled(steps) {
+			if s.done < s.Rounds && e.round(ctx, s) {
+				more = true
+			}
+		}
+	}
+}
+
+// round runs one round of a step unless the run is halted or the step is
+// stopped, and says whether it ran.
+func (e *engine) round(ctx context.Context, s *plannedStep) bool {
+	if e.halted == nil && ctx.Err() != nil {
+		e.halt(s, context.Cause(ctx))
+	}
+	if e.halted != nil || s.stopped {
+		return false
+	}
+	if left := time.Until(e.deadline) - closing; left < max(s.Duration+s.Warmup+overhead, s.longest) {
+		e.outOfTime(s)
+		return false
+	}
+	s.done++
+	title := s.Title()
+	e.tell(Progress{Step: title, Round: s.done, Rounds: s.Rounds})
+	began := time.Now()
+	err := e.work(ctx, s)
+	s.longest = max(s.longest, time.Since(began))
+	e.done++
+	e.tell(Progress{Step: title, Round: s.done, Rounds: s.Rounds, Share: 1, Done: true})
+	if err != nil {
+		e.failed(ctx, s, err)
+	}
+	return true
+}
+
+// outOfTime notes once a step that its rounds did not all fit.
+func (e *engine) outOfTime(s *plannedStep) {
+	s.stopped = true
+	e.incident(results.OutOfTime, s.Title(), s.done+1, fmt.Sprintf("%d of %d rounds fitted into the budget of %v", s.done, s.Rounds, time.Duration(e.run.Budget*float64(time.Second))))
+}
+
+// work is one round in a worker of its own.
+func (e *engine) work(ctx context.Context, s *plannedStep) error {
+	p, err := start(s.Name, "", task{Round: &roundTask{
+		Scratch: e.scratch, Name: fmt.Sprintf("%s-%d-%d", s.Name, e.done, s.done), Probe: s.Probe, Set: s.Parameters,
+		Duration: s.Duration, Warmup: s.Warmup, Device: e.run.Volume.Device.Name, Seed: e.rand.Uint64(),
+	}})
+	if err != nil {
+		return err
+	}
+	err = p.await(ctx, e.within(s.Warmup+s.Duration+silence), func(ev event) {
+		e.merge(s, ev.Measurements)
+		s.stopped = s.stopped || ev.Cut
+		if ev.Progress > 0 {
+			e.tell(Progress{Step: s.Title(), Round: s.done, Rounds: s.Rounds, Share: ev.Progress})
+		}
+	})
+	return errors.Join(err, e.bury(p, s, err))
+}
+
+// bury waits for the worker's end and keeps its memory figure. A worker that
+// is done but blocked in the kernel, with writes in flight, gets the time that
+// a volume has; after that the volume counts as stalled.
+func (e *engine) bury(p *process, s *plannedStep, outcome error) error {
+	grace := 100 * time.Millisecond
+	if outcome == nil {
+		grace = e.within(silence)
+	}
+	if !p.stop(grace) {
+		return fmt.Errorf("%w from process %d, which is blocked in the kernel and was left behind", errNoAnswer, p.cmd.Process.Pid)
+	}
+	for i, planned := range e.plan.steps {
+		if planned == s {
+			e.run.Steps[i].Peak = max(e.run.Steps[i].Peak, peakMemory(p.cmd.ProcessState))
+		}
+	}
+	return nil
+}
+
+// failed makes an incident of a round's error and decides what may follow it.
+func (e *engine) failed(ctx context.Context, s *plannedStep, err error) {
+	var we *workerError
+	switch {
+	case errors.Is(err, errNoAnswer):
+		e.halt(s, err)
+	case ctx.Err() != nil:
+		e.halt(s, context.Cause(ctx))
+	case errors.As(err, &we) && we.Kind == kindVolume:
+		s.stopped = true
+		e.incident(results.VolumeError, s.Title(), s.done, we.Text)
+	case errors.As(err, &we) && we.Kind == kindSpace:
+		e.halt(s, fmt.Errorf("%w: %s", errReserve, we.Text))
+	default:
+		s.stopped = true
+		e.incident(results.ToolError, s.Title(), s.done, err.Error())
+	}
+}
+
+// halt ends the run: no further round starts.
+func (e *engine) halt(s *plannedStep, why error) {
+	e.halted = why
+	var we *workerError
+	kind := results.Interrupted
+	switch {
+	case errors.Is(why, errNoAnswer):
+		kind = results.Stalled
+	case errors.Is(why, errReserve):
+		kind = results.Full
+	case errors.Is(why, errHurting):
+		kind = results.Hurting
+	case errors.As(why, &we):
+		kind = results.ToolError
+		if we.Kind == kindVolume {
+			kind = results.VolumeError
+		}
+	default:
+		e.run.Interrupted = true
+	}
+	e.incident(kind, s.Title(), s.done, why.Error())
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+
+	"storebench/cmd/storebench/internal/engine"
+)
+
+// progressView shows a run on stderr: a bar on a terminal, a line a step
+// elsewhere. The engine's watcher and its rounds both report, hence the lock.
+type progressView struct {
+	mu      sync.Mutex
+	out     *os.File
+	bar     progress.Writer
+	tracker *progress.Tracker
+}
+
+func newProgress(out *os.File) *progressView {
+	v := &progressView{out: out}
+	if info, err := out.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return v
+	}
+	v.bar = progress.NewWriter()
+	v.bar.SetOutputWriter(out)
+	v.bar.SetUpdateFrequency(100 * time.Millisecond)
+	v.bar.SetAutoStop(false)
+	v.bar.SetMessageLength(36)
+	v.bar.SetStyle(progress.StyleBlocks)
+	v.bar.Style().Visibility.Value = false
+	v.bar.Style().Visibility.Speed = false
+	v.tracker = &progress.Tracker{Message: "looking at the volume", Total: 1000}
+	v.bar.AppendTracker(v.tracker)
+	go v.bar.Render()
+	return v
+}
+
+func (v *progressView) observe(p engine.Progress) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	switch {
+	case v.bar == nil:
+		v.line(p)
+	case p.Note != "":
+		v.bar.Log(p.Note)
+	default:
+		v.tracker.UpdateMessage(fmt.Sprintf("%s, round %d of %d", p.Step, p.Round, p.Rounds))
+		v.tracker.SetValue(min(999, int64(1000*p.Overall)))
+	}
+}
+
+// line writes notes at once, and a step when its last round is done.
+func (v *progressView) line(p engine.Progress) {
+	switch {
+	case p.Note != "":
+		fmt.Fprintln(v.out, p.Note)
+	case p.Done && p.Round == p.Rounds:
+		fmt.Fprintf(v.out, "%3.0f %%  %s: %d rounds done\n", 100*p.Overall, p.Step, p.Rounds)
+	}
+}
+
+func (v *progressView) end() {
+	if v.bar == nil {
+		return
+	}
+	v.tracker.MarkAsDone()
+	v.bar.Stop()
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"storebench/cmd/storebench/internal/engine"
+)
+
+// newRoot builds the command line.
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "storebench",
+		Short: "Can this volume sustain JetStream's Raft workloads, and if not, what is to blame?",
+		Long: `storebench drives nats-server's own disk code against a volume and says whether
+it can sustain JetStream's Raft workloads, how far it is from the edge, and if
+it cannot, what is to blame.`,
+		Example: `  storebench check /var/lib/nats
+  storebench check /mnt/new --profile quick -o json=run.json
+  storebench report run.json`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usagef("%w (see: %s --help)", err, cmd.CommandPath())
+	})
+	root.AddCommand(newCheck(), newReport(), newProbes(), newProfiles(), newClean(), newVersion(), newWorker())
+	usageOfArgs(root)
+	return root
+}
+
+// usageOfArgs makes every command's complaint about its arguments a usage
+// error.
+func usageOfArgs(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return asUsage(check(cmd, args)) }
+	}
+	for _, sub := range cmd.Commands() {
+		usageOfArgs(sub)
+	}
+}
+
+// newWorker is the hidden command that the engine starts for all that touches
+// a volume.
+func newWorker() *cobra.Command {
+	return &cobra.Command{
+		Use:    engine.WorkerCommand,
+		Hidden: true,
+		Args:   cobra.NoArgs,
+		RunE:   func(*cobra.Command, []string) error { return engine.Serve(os.Stdin, os.Stdout) },
+	}
+}

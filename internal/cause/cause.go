@@ -1,0 +1,275 @@
+// Package cause says what is to blame for a latency, by rules over what was
+// measured beside it. A rule speaks only when its evidence was observed;
+// where none does, the cause is unknown and the evidence says what was seen.
+package cause
+
+import (
+	"fmt"
+	"strings"
+
+	"storebench/internal/measure"
+)
+
+// Name is one of the causes a finding can have.
+type Name string
+
+// The causes.
+const (
+	Slots      Name = "slots"
+	Device     Name = "device"
+	Throttle   Name = "throttle above the device"
+	CPU        Name = "CPU"
+	Memory     Name = "memory"
+	FileSystem Name = "file system"
+	Network    Name = "network"
+	Unknown    Name = "unknown"
+)
+
+// Cause is what is to blame, with what shows it.
+type Cause struct {
+	Name     Name     `json:"name"`
+	Evidence []string `json:"evidence,omitempty"`
+}
+
+// OfHost says whether the machine that ran the check is to blame, and not the
+// volume.
+func (c Cause) OfHost() bool { return c.Name == CPU || c.Name == Memory }
+
+// Case is a latency to be explained.
+type Case struct {
+	FileSystem string // type, as the kernel names it
+	// Rounds are those beyond their bound, with the operations' distribution
+	// where there is one.
+	Rounds []measure.Round
+	// Seconds is the latency to be explained.
+	Seconds float64
+}
+
+// The thresholds of the rules, as shares of a round's time. They are set far
+// from both sides of what slow volumes and busy machines show (docs/method.md
+// has the table); between them no rule speaks.
+const (
+	slotShare      = 0.5  // of the operations' time spent waiting for a slot
+	cpuBusy        = 0.9  // of all processors
+	cpuPressure    = 0.5  // PSI cpu some
+	cpuTaken       = 0.2  // by the hypervisor or a cgroup quota
+	memoryPressure = 0.2  // PSI memory some
+	deviceBusy     = 0.5  // of the device's time
+	deviceRequest  = 0.1  // of the latency, spent in one request
+	deviceIdle     = 0.1  // of the device's time
+	ioPressure     = 0.25 // PSI io some
+	ioSilent       = 0.05 // PSI io some: nobody waits for a block device
+)
+
+// rules are asked in order; the first that speaks is the cause. Slots come
+// first because a queue before the disk makes a slow device look idle, the
+// machine's own shortages before the volume's.
+var rules = []func(Case) (Cause, bool){
+	slots, cpu, memory, throttle, device, fileSystem,
+}
+
+// Find names the cause of a latency.
+func Find(c Case) Cause {
+	for _, rule := range rules {
+		if found, ok := rule(c); ok {
+			return found
+		}
+	}
+	return Cause{Name: Unknown, Evidence: seen(c)}
+}
+
+// slots: most of the operations' time was spent waiting for an I/O slot.
+// Waits under way when the round ended are in no sum of the server's; each has
+// lasted at most the round, and on a storm that was cut about as long.
+func slots(c Case) (Cause, bool) {
+	var waited, total, longest float64
+	var n int
+	var stuck int64
+	for _, r := range c.Rounds {
+		s, d := r.Context.Slots, r.Distribution
+		if s == nil || d == nil {
+			continue
+		}
+		n, stuck = s.Slots, stuck+s.Waiters
+		waited += s.Seconds + float64(s.Waiters)*r.Elapsed
+		total += d.Mean()*float64(d.Count()) + float64(d.Unfinished)*r.Elapsed
+		longest = max(longest, s.Max)
+	}
+	if total == 0 || waited/total < slotShare {
+		return Cause{}, false
+	}
+	evidence := []string{fmt.Sprintf("%.0f %% of the operations' time was spent waiting for one of %d slots, the longest wait took %s", 100*min(1, waited/total), n, seconds(longest))}
+	if stuck > 0 {
+		evidence = append(evidence, fmt.Sprintf("%d operations were still waiting for a slot when the round was cut", stuck))
+	}
+	return Cause{Slots, evidence}, true
+}
+
+// cpu: the processors were taken, by load, a hypervisor or a quota.
+func cpu(c Case) (Cause, bool) {
+	busy := mean(c, func(x measure.Context) (float64, bool) {
+		return of(x.CPU, func(p measure.CPU) float64 { return p.Busy })
+	})
+	steal := mean(c, func(x measure.Context) (float64, bool) {
+		return of(x.CPU, func(p measure.CPU) float64 { return p.Steal })
+	})
+	held := mean(c, func(x measure.Context) (float64, bool) {
+		return of(x.CPU, func(p measure.CPU) float64 { return p.Throttled })
+	})
+	pressure := mean(c, func(x measure.Context) (float64, bool) {
+		return of(x.Pressure, func(p measure.Pressure) float64 { return p.CPU })
+	})
+	var evidence []string
+	if held >= cpuTaken {
+		evidence = append(evidence, fmt.Sprintf("a CPU quota held this process back %.0f %% of the time", 100*held))
+	}
+	if steal >= cpuTaken {
+		evidence = append(evidence, fmt.Sprintf("the hypervisor took %.0f %% of the processors", 100*steal))
+	}
+	if busy >= cpuBusy && pressure >= cpuPressure {
+		evidence = append(evidence, fmt.Sprintf("processors %.0f %% busy, tasks waited for one %.0f %% of the time (PSI)", 100*busy, 100*pressure))
+	}
+	return Cause{CPU, evidence}, len(evidence) > 0
+}
+
+func memory(c Case) (Cause, bool) {
+	pressure := mean(c, func(x measure.Context) (float64, bool) {
+		return of(x.Pressure, func(p measure.Pressure) float64 { return p.Memory })
+	})
+	return Cause{Memory, []string{fmt.Sprintf("tasks waited for memory %.0f %% of the time (PSI)", 100*pressure)}}, pressure >= memoryPressure
+}
+
+// throttle: tasks wait for block I/O while the device itself has little to do
+// and answers at once: something above it (a cgroup, a driver) holds the
+// requests back.
+func throttle(c Case) (Cause, bool) {
+	busy, known := meanKnown(c, deviceOf(func(d measure.Device) float64 { return d.Busy }))
+	io := mean(c, ioOf)
+	request := slowestRequest(c)
+	if !known || busy >= deviceIdle || io < ioPressure || request >= deviceRequest*c.Seconds {
+		return Cause{}, false
+	}
+	return Cause{Throttle, []string{fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI) while %s was %.0f %% busy and a request took %s",
+		100*io, deviceName(c), 100*busy, seconds(request))}}, true
+}
+
+// device: it was busy, and one of its requests takes a good part of the
+// latency.
+func device(c Case) (Cause, bool) {
+	busy := mean(c, deviceOf(func(d measure.Device) float64 { return d.Busy }))
+	request := slowestRequest(c)
+	if busy < deviceBusy || request < deviceRequest*c.Seconds {
+		return Cause{}, false
+	}
+	evidence := []string{fmt.Sprintf("%s was %.0f %% busy", deviceName(c), 100*busy)}
+	for _, kind := range []struct {
+		name string
+		of   func(measure.Device) float64
+	}{
+		{"flush", func(d measure.Device) float64 { return d.FlushSeconds }},
+		{"write", func(d measure.Device) float64 { return d.WriteSeconds }},
+		{"read", func(d measure.Device) float64 { return d.ReadSeconds }},
+	} {
+		if took := mean(c, deviceOf(kind.of)); took > 0 {
+			evidence = append(evidence, fmt.Sprintf("a %s took %s in the mean", kind.name, seconds(took)))
+		}
+	}
+	return Cause{Device, evidence}, true
+}
+
+// networkFileSystems are those whose latency is a network's.
+var networkFileSystems = []string{"nfs", "cifs", "smb", "ceph", "gluster", "9p", "afs", "lustre"}
+
+// fileSystem: nobody waits for a block device, and the file system is served
+// by a process or over a network.
+func fileSystem(c Case) (Cause, bool) {
+	io, known := meanKnown(c, ioOf)
+	if known && io >= ioPressure {
+		return Cause{}, false
+	}
+	what := fmt.Sprintf("the file system is %s and no task waited for a block device (PSI io %.0f %%)", c.FileSystem, 100*io)
+	for _, name := range networkFileSystems {
+		if strings.Contains(c.FileSystem, name) {
+			return Cause{Network, []string{what}}, true
+		}
+	}
+	return Cause{FileSystem, []string{what}}, strings.HasPrefix(c.FileSystem, "fuse")
+}
+
+// seen lists what was observed where no rule speaks.
+func seen(c Case) []string {
+	var all []string
+	if io, ok := meanKnown(c, ioOf); ok {
+		text := fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI)", 100*io)
+		if io < ioSilent {
+			text += ": the wait is not in a block device"
+		}
+		all = append(all, text)
+	}
+	if busy, ok := meanKnown(c, deviceOf(func(d measure.Device) float64 { return d.Busy })); ok {
+		all = append(all, fmt.Sprintf("%s was %.0f %% busy", deviceName(c), 100*busy))
+	}
+	return all
+}
+
+func slowestRequest(c Case) float64 {
+	return max(
+		mean(c, deviceOf(func(d measure.Device) float64 { return d.FlushSeconds })),
+		mean(c, deviceOf(func(d measure.Device) float64 { return d.WriteSeconds })),
+		mean(c, deviceOf(func(d measure.Device) float64 { return d.ReadSeconds })),
+	)
+}
+
+func deviceName(c Case) string {
+	for _, r := range c.Rounds {
+		if r.Context.Device != nil {
+			return r.Context.Device.Name
+		}
+	}
+	return "the device"
+}
+
+func deviceOf(get func(measure.Device) float64) func(measure.Context) (float64, bool) {
+	return func(x measure.Context) (float64, bool) { return of(x.Device, get) }
+}
+
+func ioOf(x measure.Context) (float64, bool) {
+	return of(x.Pressure, func(p measure.Pressure) float64 { return p.IO })
+}
+
+// of reads a part of a context that may not have been observed.
+func of[T any](part *T, get func(T) float64) (float64, bool) {
+	if part == nil {
+		return 0, false
+	}
+	return get(*part), true
+}
+
+func mean(c Case, get func(measure.Context) (float64, bool)) float64 {
+	m, _ := meanKnown(c, get)
+	return m
+}
+
+// meanKnown is the mean over the rounds in which it was observed.
+func meanKnown(c Case, get func(measure.Context) (float64, bool)) (float64, bool) {
+	var sum, n float64
+	for _, r := range c.Rounds {
+		if x, ok := get(r.Context); ok {
+			sum, n = sum+x, n+1
+		}
+	}
+	if n == 0 {
+		return 0, false
+	}
+	return sum / n, true
+}
+
+func seconds(s float64) string {
+	switch {
+	case s >= 1:
+		return fmt.Sprintf("%.2f s", s)
+	case s >= 1e-3:
+		return fmt.Sprintf("%.1f ms", s*1e3)
+	}
+	return fmt.Sprintf("%.0f µs", s*1e6)
+}

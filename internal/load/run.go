@@ -1,0 +1,111 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"storebench/internal/measure"
+)
+
+const (
+	// maxFailures in a row end a worker: on a dead disk every operation fails
+	// at once, and trying on would only burn a processor.
+	maxFailures = 100
+	// settle is how long operations under way may take to end after ctx did.
+	settle = time.Second
+)
+
+// Config is how operations are run.
+type Config struct {
+	Workers  int           // goroutines, at least 1
+	Pacer    Pacer         // nil is Closed{}
+	Duration time.Duration // how long to measure, after the warm-up
+	// Warmup is how long operations are run before measuring. An operation
+	// belongs to where it was due.
+	Warmup time.Duration
+	// Grace is how long operations that are under way when Duration has passed
+	// may take to end before they count as unfinished. 0 waits until ctx ends.
+	Grace time.Duration
+	Clock Clock // nil is NewClock()
+	// Observe, unless nil, is called after each measured operation that
+	// succeeded, by its worker: due (in closed loop when it began) and end are
+	// counted from the start of measuring. It must not block and, to keep the
+	// harness cheap, not allocate. It is not called after Run has returned.
+	Observe func(worker int, due, end time.Duration)
+}
+
+// Outcome is what came of a run. Warm-up operations are in no figure of it but
+// FirstError.
+type Outcome struct {
+	Done       int64 // succeeded
+	Failed     int64 // returned an error
+	Missed     int64 // were due while measuring and were not sent
+	Unfinished int64 // were given up while under way
+	// Elapsed is from the start of measuring until the last operation ended or
+	// was given up, and at least Duration if the run was not cut short. Done
+	// divided by it is the rate.
+	Elapsed time.Duration
+	// Response is how long operations took from when they were due, and holds
+	// the failed, missed and unfinished ones as counts. Times of slices and
+	// stalls are counted from the start of measuring.
+	Response *measure.Distribution
+	// Service is how long they took from when they were begun. It is nil in
+	// closed loop, where both are the same.
+	Service *measure.Distribution
+	// FirstError is of the operation that failed first, warm-up included.
+	FirstError error
+}
+
+// Run calls op from cfg.Workers goroutines, each time an operation is due, and
+// records how long it took. op gets the worker's number and the operation's.
+// In open loop the next free worker takes the next operation that is due, and
+// however late it can begin, the response time counts from when it was due.
+//
+// An op cannot be interrupted: one that is still under way after the grace, or
+// a second after ctx ended, is counted as unfinished and its goroutine left
+// behind; what it then touches must outlive Run. A worker ends after 100
+// failures in a row. Run returns an error when the configuration makes no sense
+// and when ctx ended before the run did; in the latter case the outcome holds
+// what was measured until then.
+func Run(ctx context.Context, cfg Config, op func(worker int, n int64) error) (Outcome, error) {
+	if cfg.Pacer == nil {
+		cfg.Pacer = Closed{}
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = NewClock()
+	}
+	if err := cfg.validate(); err != nil {
+		return Outcome{}, err
+	}
+	r := newRun(cfg, op)
+	defer context.AfterFunc(ctx, r.cut)()
+	for _, w := range r.workers {
+		go w.work(ctx)
+	}
+	r.wait(ctx)
+	if ctx.Err() != nil {
+		r.cut() // AfterFunc's goroutine may not have come to it yet
+	}
+	r.abandon()
+	out := r.outcome()
+	if err := context.Cause(ctx); err != nil && r.cutAt.Load() < int64(r.end) {
+		return out, fmt.Errorf("load stopped after %v: %w", out.Elapsed.Round(time.Millisecond), err)
+	}
+	return out, nil
+}
+
+func (cfg *Config) validate() error {
+	if cfg.Workers < 1 {
+		return fmt.Errorf("load needs at least 1 worker, not %d", cfg.Workers)
+	}
+	if cfg.Duration <= 0 || cfg.Warmup < 0 || cfg.Grace < 0 {
+		return fmt.Errorf("load needs a duration above 0 and no negative times: duration %v, warm-up %v, grace %v",
+			cfg.Duration, cfg.Warmup, cfg.Grace)
+	}
+	if _, ok := cfg.Pacer.Due(0); !ok {
+		return errors.New("load has no operation that is ever due: give a rate above 0")
+	}
+	return nil
+}

@@ -1,0 +1,302 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+const ms = time.Millisecond
+
+// takes sleeps in the bubble's time: an operation that takes that long.
+func takes(d time.Duration) func(int, int64) error {
+	return func(int, int64) error {
+		time.Sleep(d)
+		return nil
+	}
+}
+
+func run1(t *testing.T, ctx context.Context, cfg Config, op func(int, int64) error) Outcome {
+	t.Helper()
+	cfg.Clock = NewTimerClock()
+	out, err := Run(ctx, cfg, op)
+	if err != nil {
+		t.Fatalf("run: %v", err)
+	}
+	return out
+}
+
+func TestClosedLoopIsAsFastAsItsOperations(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := run1(t, t.Context(), Config{Workers: 2, Duration: time.Second, Warmup: 100 * ms}, takes(10*ms))
+		if out.Done != 200 || out.Response.Count() != 200 {
+			t.Errorf("done %d, recorded %d, want 200 of each", out.Done, out.Response.Count())
+		}
+		if out.Service != nil {
+			t.Error("closed loop has a service time apart from the response time")
+		}
+		if out.Elapsed != time.Second || out.Response.Quantile(0.5) != 0.01 {
+			t.Errorf("elapsed %v, median %v s; want 1s and 0.01", out.Elapsed, out.Response.Quantile(0.5))
+		}
+	})
+}
+
+func TestClosedLoopEndsAtItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := run1(t, t.Context(), Config{Workers: 3, Pacer: Closed{Limit: 10}, Duration: time.Hour}, takes(10*ms))
+		if out.Done != 10 || out.Elapsed != 40*ms {
+			t.Errorf("done %d in %v, want 10 in 40ms", out.Done, out.Elapsed)
+		}
+	})
+}
+
+func TestOpenLoopLosesNoOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		seen := make([]atomic.Int32, 1100)
+		cfg := Config{Workers: 4, Pacer: Open{Rate: 1000}, Duration: time.Second, Warmup: 100 * ms}
+		out := run1(t, t.Context(), cfg, func(_ int, n int64) error {
+			seen[n].Add(1)
+			time.Sleep(2 * ms)
+			return nil
+		})
+		for n := range seen {
+			if got := seen[n].Load(); got != 1 {
+				t.Fatalf("operation %d was run %d times", n, got)
+			}
+		}
+		if out.Done != 1000 || out.Missed != 0 {
+			t.Errorf("done %d, missed %d; want the 1000 that were due after the warm-up", out.Done, out.Missed)
+		}
+	})
+}
+
+// One operation stalls for a second at 100 a second with one worker: a hundred
+// wait behind it. Service time sees one slow operation; response time sees all.
+func TestResponseTimeSeesTheQueueBehindAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Workers: 1, Pacer: Open{Rate: 100}, Duration: 10 * time.Second}
+		out := run1(t, t.Context(), cfg, func(_ int, n int64) error {
+			if n == 300 {
+				time.Sleep(time.Second)
+			}
+			time.Sleep(ms)
+			return nil
+		})
+		if out.Done != 1000 {
+			t.Errorf("done %d, want 1000", out.Done)
+		}
+		if service := out.Service.Quantile(0.99); service > 0.002 {
+			t.Errorf("service p99 %v s, want one slow operation to stay out of it", service)
+		}
+		if response := out.Response.Quantile(0.99); response < 0.8 {
+			t.Errorf("response p99 %v s, want it to hold the queue", response)
+		}
+		if first := out.Response.Stalls[0]; first.Seconds != 1.001 || first.At != 4.001 {
+			t.Errorf("longest stall %+v, want 1.001 s that ended at 4.001 s", first)
+		}
+	})
+}
+
+func TestOperationsThatCannotBeSentAreMissed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Workers: 1, Pacer: Open{Rate: 100}, Duration: time.Second}
+		out := run1(t, t.Context(), cfg, takes(100*ms))
+		if out.Done != 10 || out.Missed != 90 || out.Response.Missed != 90 || out.Service.Missed != 0 {
+			t.Errorf("done %d, missed %d (response %d, service %d); want 10, 90, 90, 0",
+				out.Done, out.Missed, out.Response.Missed, out.Service.Missed)
+		}
+	})
+}
+
+func TestHungOperationIsUnfinishedAfterTheGrace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hung := make(chan struct{})
+		cfg := Config{Workers: 2, Pacer: Open{Rate: 10}, Duration: time.Second, Grace: 2 * time.Second}
+		out := run1(t, t.Context(), cfg, func(_ int, n int64) error {
+			if n == 5 {
+				<-hung
+			}
+			return nil
+		})
+		close(hung) // the worker comes back to a run that is over
+		synctest.Wait()
+		if out.Done != 9 || out.Unfinished != 1 || out.Missed != 0 {
+			t.Errorf("done %d, unfinished %d, missed %d; want 9, 1, 0", out.Done, out.Unfinished, out.Missed)
+		}
+		if out.Elapsed != 3*time.Second {
+			t.Errorf("elapsed %v, want 3s: the hung operation was given up then", out.Elapsed)
+		}
+		if len(out.Response.Stalls) != 1 || out.Response.Stalls[0].Seconds != 2.5 {
+			t.Errorf("stalls %+v, want one of 2.5 s", out.Response.Stalls)
+		}
+	})
+}
+
+func TestCancelEndsPromptlyAndKeepsWhatWasMeasured(t *testing.T) {
+	cases := map[string]struct {
+		hang       bool
+		unfinished int64
+		within     time.Duration
+	}{
+		"idle volume":         {false, 0, 0},
+		"hung in cancel time": {true, 1, settle},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hung := make(chan struct{})
+				defer close(hung)
+				ctx, cancel := context.WithTimeout(t.Context(), 1005*ms)
+				defer cancel()
+				cfg := Config{Workers: 2, Pacer: Open{Rate: 100}, Duration: time.Hour, Clock: NewTimerClock()}
+				start := time.Now()
+				out, err := Run(ctx, cfg, func(_ int, n int64) error {
+					if c.hang && n == 50 {
+						<-hung
+					}
+					return nil
+				})
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("error %v, want the context's", err)
+				}
+				if over := time.Since(start) - 1005*ms; over != c.within {
+					t.Errorf("ended %v after the cancel, want %v", over, c.within)
+				}
+				if out.Done+out.Unfinished != 101 || out.Unfinished != c.unfinished || out.Missed != 0 {
+					t.Errorf("done %d, unfinished %d, missed %d; want 101 in all, %d of them unfinished",
+						out.Done, out.Unfinished, out.Missed, c.unfinished)
+				}
+			})
+		})
+	}
+}
+
+func TestDeadVolumeStopsTheWorkers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		broken := errors.New("input/output error")
+		var calls atomic.Int64
+		fail := func(int, int64) error {
+			calls.Add(1)
+			return broken
+		}
+		out := run1(t, t.Context(), Config{Workers: 2, Duration: time.Hour}, fail)
+		if calls.Load() != 2*maxFailures || out.Failed != 2*maxFailures || !errors.Is(out.FirstError, broken) {
+			t.Errorf("%d calls, %d failed, first error %v", calls.Load(), out.Failed, out.FirstError)
+		}
+		cfg := Config{Workers: 1, Pacer: Open{Rate: 100}, Duration: 10 * time.Second}
+		if out := run1(t, t.Context(), cfg, fail); out.Failed != 100 || out.Missed != 900 {
+			t.Errorf("open loop: failed %d, missed %d; want 100 and 900", out.Failed, out.Missed)
+		}
+	})
+}
+
+func TestObserveSeesEveryMeasuredOperation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var dues []time.Duration
+		cfg := Config{
+			Workers: 1, Pacer: Open{Rate: 10}, Duration: 300 * ms, Warmup: 200 * ms,
+			Observe: func(_ int, due, end time.Duration) {
+				if end-due != ms {
+					t.Errorf("due %v, end %v; want 1ms between", due, end)
+				}
+				dues = append(dues, due)
+			},
+		}
+		run1(t, t.Context(), cfg, takes(ms))
+		if len(dues) != 3 || dues[0] != 0 || dues[2] != 200*ms {
+			t.Errorf("observed %v, want 0, 100ms and 200ms", dues)
+		}
+	})
+}
+
+func TestRunRefusesNonsense(t *testing.T) {
+	cases := map[string]Config{
+		"no workers":     {Workers: 0, Duration: time.Second},
+		"no duration":    {Workers: 1},
+		"negative grace": {Workers: 1, Duration: time.Second, Grace: -1},
+		"rate 0":         {Workers: 1, Duration: time.Second, Pacer: Open{}},
+		"negative rate":  {Workers: 1, Duration: time.Second, Pacer: Ramp{From: math.NaN()}},
+	}
+	for name, cfg := range cases {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Run(t.Context(), cfg, takes(0)); err == nil {
+				t.Error("no error")
+			}
+		})
+	}
+}
+
+// Real time and real threads, for the race detector: workers that hang and come
+// back while Run is adding up.
+func TestAbandonedWorkersDoNotRace(t *testing.T) {
+	release := make(chan struct{})
+	var back atomic.Int64
+	cfg := Config{Workers: 4, Duration: 20 * ms, Grace: ms}
+	out, err := Run(t.Context(), cfg, func(worker int, n int64) error {
+		if worker%2 == 1 && n > 50 {
+			<-release
+			back.Add(1)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(release)
+	for back.Load() < out.Unfinished {
+		<-time.After(ms)
+	}
+	if out.Response.Count() != out.Done {
+		t.Errorf("recorded %d of %d", out.Response.Count(), out.Done)
+	}
+}
+
+func TestHotPathDoesNotAllocate(t *testing.T) {
+	perRun := func(operations int64) float64 {
+		return testing.AllocsPerRun(1, func() {
+			_, err := Run(t.Context(), Config{Workers: 1, Pacer: Closed{Limit: operations}, Duration: time.Hour},
+				func(int, int64) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	if few, many := perRun(10), perRun(100_010); many-few > 1000 {
+		t.Errorf("%v allocations for 10 operations and %v for 100,010", few, many)
+	}
+}
+
+func BenchmarkHarnessCost(b *testing.B) {
+	cases := map[string]Pacer{"closed": Closed{Limit: int64(b.N)}, "open": Open{Rate: 1e9}}
+	for name := range cases {
+		b.Run(name, func(b *testing.B) {
+			var pacer Pacer = Closed{Limit: int64(b.N)}
+			if name == "open" {
+				pacer = limited{Open{Rate: 1e9}, int64(b.N)}
+			}
+			b.ReportAllocs()
+			_, err := Run(b.Context(), Config{Workers: 1, Pacer: pacer, Duration: time.Hour},
+				func(int, int64) error { return nil })
+			if err != nil {
+				b.Fatal(err)
+			}
+		})
+	}
+}
+
+// limited ends a pacer after some operations.
+type limited struct {
+	Pacer
+	operations int64
+}
+
+func (l limited) Due(n int64) (time.Duration, bool) {
+	if n >= l.operations {
+		return 0, false
+	}
+	return l.Pacer.Due(n)
+}

@@ -1,0 +1,233 @@
+package load
+
+import (
+	"context"
+	"math"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"storebench/internal/measure"
+)
+
+// run is one call of Run. Times are counted from its start.
+type run struct {
+	cfg     Config
+	op      func(worker int, n int64) error
+	closed  bool
+	start   time.Duration // on cfg.Clock
+	end     time.Duration // of measuring
+	workers []*worker
+
+	response, service *measure.Recorder
+
+	next     atomic.Int64 // the next operation
+	stopped  atomic.Bool  // begin nothing any more
+	cutAt    atomic.Int64 // when ctx ended; MaxInt64 until then
+	running  atomic.Int64 // workers that have not returned
+	finished chan struct{}
+}
+
+// A worker's state is when it began the operation that is under way (plus 1,
+// so that it is above 0), or one of these.
+const (
+	owned     = 0  // the worker is between operations and may write its fields
+	exited    = -1 // the worker has returned
+	abandoned = -2 // Run took the fields over while an operation was under way
+)
+
+// worker is one goroutine's part. Its fields but state are written by the
+// goroutine while the state is owned, and read by Run after it found exited or
+// has put abandoned in the place of an operation; so a worker left behind in a
+// hung operation takes nothing with it and disturbs nothing when it comes back.
+type worker struct {
+	*run
+	id    int
+	state atomic.Int64
+
+	due, began        time.Duration // of the operation under way
+	response, service *measure.Shard
+	done, failed      int64
+	inARow            int // failures
+	firstError        error
+	errorAt           time.Duration
+	lastEnd           time.Duration // of a measured operation
+	served            bool          // left because measuring was over
+}
+
+func newRun(cfg Config, op func(worker int, n int64) error) *run {
+	r := &run{cfg: cfg, op: op, end: cfg.Warmup + cfg.Duration, finished: make(chan struct{})}
+	_, r.closed = cfg.Pacer.(Closed)
+	r.cutAt.Store(math.MaxInt64)
+	r.running.Store(int64(cfg.Workers))
+	r.response = measure.NewRecorder(cfg.Workers, cfg.Duration)
+	if !r.closed {
+		r.service = measure.NewRecorder(cfg.Workers, cfg.Duration)
+	}
+	for i := range cfg.Workers {
+		w := &worker{run: r, id: i, response: r.response.Shard(i)}
+		if r.service != nil {
+			w.service = r.service.Shard(i)
+		}
+		r.workers = append(r.workers, w)
+	}
+	r.start = cfg.Clock.Now()
+	return r
+}
+
+func (r *run) now() time.Duration { return r.cfg.Clock.Now() - r.start }
+
+// cut stops the run since ctx has ended.
+func (r *run) cut() {
+	r.cutAt.CompareAndSwap(math.MaxInt64, int64(r.now()))
+	r.stopped.Store(true)
+}
+
+func (w *worker) work(ctx context.Context) {
+	defer w.leave()
+	for now := w.now(); !w.stopped.Load(); {
+		n := w.next.Add(1) - 1
+		start, ok := w.begin(ctx, n, now)
+		if !ok {
+			return
+		}
+		err := w.op(w.id, n)
+		now = w.now()
+		if !w.state.CompareAndSwap(int64(start)+1, owned) {
+			return
+		}
+		w.record(start, now, err)
+		if w.inARow >= maxFailures {
+			return
+		}
+	}
+}
+
+func (w *worker) leave() {
+	w.state.CompareAndSwap(owned, exited)
+	if w.running.Add(-1) == 0 {
+		close(w.finished)
+	}
+}
+
+// begin waits until operation n is due and marks it as under way. It returns
+// when that was, and false when nothing is to be begun any more.
+func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Duration, bool) {
+	due, ok := w.cfg.Pacer.Due(n)
+	if !ok {
+		return 0, false
+	}
+	if w.closed {
+		due = now
+	}
+	switch {
+	case due >= w.end:
+		w.served = true
+		return 0, false
+	case due > now:
+		w.cfg.Clock.SleepUntil(ctx, w.start+due)
+		now = w.now()
+		if w.stopped.Load() || now < due {
+			return 0, false
+		}
+	case now >= w.end: // too late: it is missed
+		w.served = true
+		return 0, false
+	}
+	w.due, w.began = due, now
+	w.state.Store(int64(now) + 1)
+	return now, true
+}
+
+// record counts an operation that has ended.
+func (w *worker) record(start, end time.Duration, err error) {
+	measured := w.due >= w.cfg.Warmup
+	if measured {
+		w.lastEnd = end
+	}
+	if err != nil {
+		w.fail(end, measured, err)
+		return
+	}
+	w.inARow = 0
+	if !measured {
+		return
+	}
+	w.done++
+	since := end - w.cfg.Warmup
+	w.response.Record(since, end-w.due)
+	if w.service != nil {
+		w.service.Record(since, end-start)
+	}
+	if w.cfg.Observe != nil {
+		w.cfg.Observe(w.id, w.due-w.cfg.Warmup, since)
+	}
+}
+
+func (w *worker) fail(end time.Duration, measured bool, err error) {
+	w.inARow++
+	if measured {
+		w.failed++
+	}
+	if w.firstError == nil {
+		w.firstError, w.errorAt = err, end
+	}
+}
+
+// wait returns when all workers have, or when the grace has passed, or a while
+// after ctx ended.
+func (r *run) wait(ctx context.Context) {
+	var overdue <-chan struct{}
+	if r.cfg.Grace > 0 {
+		done, stop := r.at(ctx, r.end+r.cfg.Grace)
+		defer stop()
+		overdue = done
+	}
+	select {
+	case <-r.finished:
+		return
+	case <-overdue:
+		if ctx.Err() == nil {
+			return
+		}
+	case <-ctx.Done():
+	}
+	patience := settle
+	if r.cfg.Grace > 0 {
+		patience = min(patience, r.cfg.Grace)
+	}
+	settled, stop := r.at(context.WithoutCancel(ctx), r.now()+patience)
+	defer stop()
+	select {
+	case <-r.finished:
+	case <-settled:
+	}
+}
+
+// at returns a channel that is closed at t or when ctx ends. stop releases it.
+func (r *run) at(ctx context.Context, t time.Duration) (reached <-chan struct{}, stop func()) {
+	ctx, stop = context.WithCancel(ctx)
+	c := make(chan struct{})
+	go func() {
+		defer close(c)
+		r.cfg.Clock.SleepUntil(ctx, r.start+t)
+	}()
+	return c, stop
+}
+
+// abandon takes over from workers that are in an operation still. One that is
+// between two will see that the run has stopped, and leave.
+func (r *run) abandon() {
+	r.stopped.Store(true)
+	for _, w := range r.workers {
+		for !w.settled() {
+			runtime.Gosched()
+		}
+	}
+}
+
+// settled reports whether Run may read the worker's fields from now on.
+func (w *worker) settled() bool {
+	state := w.state.Load()
+	return state < owned || state > owned && w.state.CompareAndSwap(state, abandoned)
+}

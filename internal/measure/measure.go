@@ -1,0 +1,114 @@
+// Package measure records how long operations took and says how sure one can
+// be of it. It knows nothing of disks, probes or verdicts.
+//
+// Everything is in base units (seconds, bytes, operations); only the page that
+// a person reads rounds and scales.
+package measure
+
+import "time"
+
+// Unit is the base unit of a metric.
+type Unit string
+
+// The units that metrics use.
+const (
+	Seconds        Unit = "seconds"
+	Bytes          Unit = "bytes"
+	BytesPerSecond Unit = "bytes_per_second"
+	PerSecond      Unit = "per_second"
+	Count          Unit = "count"
+)
+
+// Measurement is one metric of one step, with a Round for each turn of the
+// step. It is known by Step, Metric and Labels: two runs are compared by these.
+type Measurement struct {
+	Step   string `json:"step"`
+	Probe  string `json:"probe"`
+	Metric string `json:"metric"`
+	Unit   Unit   `json:"unit"`
+	// Labels are the parameters of the step that the profile or the user set,
+	// and what the probe itself tells apart, all in text form.
+	Labels map[string]string `json:"labels,omitempty"`
+	Rounds []Round           `json:"rounds"`
+	// Warnings are caveats that a reader of the figures must know.
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Round is what one turn of a step found. Exactly one of Distribution, Value
+// and Series is set.
+type Round struct {
+	Start        time.Time     `json:"start"`
+	Elapsed      float64       `json:"elapsed_seconds"`
+	Context      Context       `json:"context"`
+	Distribution *Distribution `json:"distribution,omitempty"`
+	Value        *float64      `json:"value,omitempty"`
+	Series       *Series       `json:"series,omitempty"`
+}
+
+// Series is a value over time, such as the lag of a group.
+type Series struct {
+	Interval float64   `json:"interval_seconds"`
+	Values   []float64 `json:"values"`
+}
+
+// Context is what else happened on the machine during a round. A nil part was
+// not observable here (another operating system, a container, no device).
+type Context struct {
+	Slots    *SlotWaits `json:"slots,omitempty"`
+	Device   *Device    `json:"device,omitempty"`
+	Pressure *Pressure  `json:"pressure,omitempty"`
+	CPU      *CPU       `json:"cpu,omitempty"`
+	GC       *GC        `json:"gc,omitempty"`
+}
+
+// SlotWaits is how operations waited for one of nats-server's I/O slots
+// (max_concurrent_io), from its own counters (Varz.DiskIOWaitStats). A wait
+// still under way when the round ended is in Waiters alone.
+type SlotWaits struct {
+	Slots   int     `json:"slots"`
+	Waiters int64   `json:"waiters"`
+	Waits   uint64  `json:"waits"`
+	Seconds float64 `json:"wait_seconds"`
+	Max     float64 `json:"max_wait_seconds"`
+}
+
+// Device is what the block device below the volume did, from /proc/diskstats.
+type Device struct {
+	Name         string  `json:"name"`
+	Busy         float64 `json:"busy_ratio"`
+	Reads        uint64  `json:"reads"`
+	Writes       uint64  `json:"writes"`
+	Flushes      uint64  `json:"flushes"`
+	ReadBytes    uint64  `json:"read_bytes"`
+	WrittenBytes uint64  `json:"written_bytes"`
+	// Mean seconds of one request; 0 when there was none.
+	ReadSeconds  float64 `json:"read_seconds"`
+	WriteSeconds float64 `json:"write_seconds"`
+	FlushSeconds float64 `json:"flush_seconds"`
+}
+
+// Pressure is the share of the round in which some task waited for the
+// resource (PSI, /proc/pressure), and for I/O in which all did.
+type Pressure struct {
+	CPU    float64 `json:"cpu_some_ratio"`
+	Memory float64 `json:"memory_some_ratio"`
+	IO     float64 `json:"io_some_ratio"`
+	IOFull float64 `json:"io_full_ratio"`
+}
+
+// CPU is how the processors were used by everybody during the round.
+type CPU struct {
+	Busy  float64 `json:"busy_ratio"`  // share of all processors not idle, iowait counted as idle
+	Steal float64 `json:"steal_ratio"` // share taken by the hypervisor
+	Own   float64 `json:"own_ratio"`   // share used by this process
+	// Throttled is the share of the round in which the cgroup's CPU quota held
+	// its tasks back.
+	Throttled float64 `json:"throttled_ratio"`
+}
+
+// GC is what Go's garbage collector did in the worker.
+type GC struct {
+	Cycles   uint32  `json:"cycles"`
+	Pause    float64 `json:"pause_seconds"`
+	MaxPause float64 `json:"max_pause_seconds"`
+}

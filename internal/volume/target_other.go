@@ -1,0 +1,5 @@
+//go:build !linux
+
+package volume
+
+func tryCreate(dir string) error { return createNamed(dir) }

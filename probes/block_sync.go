@@ -1,0 +1,246 @@
+package probes
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"storebench/internal/load"
+	"storebench/internal/measure"
+)
+
+// BlockSync does what nats-server's periodic sync does to its own writers: it
+// makes blocks dirty and syncs them while messages go on arriving.
+type BlockSync struct {
+	Rate  float64      `param:"rate" min:"0.1" max:"10000000" help:"messages a second over all streams while the sync runs"`
+	Dirty measure.Size `param:"dirty" min:"0" help:"bytes of each stream that are dirty when its sync begins; the kernel writes out by itself what is older than 30 s, so 30 s of the rate in life"`
+	Syncs int          `param:"syncs" min:"1" max:"64" help:"streams that are synced in a round, one after the other"`
+	streamParams
+}
+
+var _ = register(func() Probe { return &BlockSync{Rate: 1000, Dirty: 8 << 20, Syncs: 2, streamParams: defaultStreams()} })
+
+// syncGrace is how long after the round's time its syncs may go on, with the
+// writers. A sync that takes longer is cut.
+const syncGrace = grace
+
+// Info describes the probe.
+func (p *BlockSync) Info() Info {
+	return Info{
+		Name:    "block-sync",
+		Summary: "run the periodic sync of dirty blocks while writers go on",
+		Why:     "nats-server syncs its blocks every 2 minutes, each under that block's lock and the state file under the store's: the next message waits, and with it the stream, its Raft group and the connection that brought it.",
+		Metrics: []Metric{
+			{"stall", measure.Seconds, "the longest response of a message that met a sync, one value a sync"},
+			{"sync", measure.Seconds, "a whole sync of one stream"},
+			{"store_between", measure.Seconds, "messages that met no sync, from when they were due until stored"},
+			{"store_during", measure.Seconds, "messages that met a sync, from when they were due until stored"},
+		},
+		Need:   p.need(),
+		Gentle: true,
+	}
+}
+
+// syncedStream is one stream with the window of its sync.
+type syncedStream struct {
+	begin, end      atomic.Int64 // of the sync, by the round's clock; 0: not yet
+	during, between *measure.Recorder
+}
+
+// met says whether a message that was due and ended then met the sync: it was
+// waiting or being stored at some time of it.
+func (s *syncedStream) met(due, end time.Duration) bool {
+	begin := time.Duration(s.begin.Load())
+	if begin == 0 || end < begin {
+		return false
+	}
+	until := time.Duration(s.end.Load())
+	return until == 0 || due <= until
+}
+
+// untilDone is open loop that ends when it is told to.
+type untilDone struct {
+	load.Open
+	least time.Duration // it goes on at least that long
+	done  *atomic.Bool
+}
+
+// Due returns when message n is due, and that there is none once the syncs are
+// done and the round's time is over.
+func (u untilDone) Due(n int64) (time.Duration, bool) {
+	at, ok := u.Open.Due(n)
+	return at, ok && (at <= u.least || !u.done.Load())
+}
+
+// Run measures one round.
+func (p *BlockSync) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
+	s, err := p.open(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.fill(s); err != nil {
+		return nil, cutOr(err, s.close(ctx))
+	}
+	r := &syncRound{probe: p, streams: s, clock: load.NewClock(), tracked: make([]*syncedStream, p.Streams)}
+	for i := range r.tracked {
+		r.tracked[i] = &syncedStream{
+			during: measure.NewRecorder(p.writers(), env.Duration), between: measure.NewRecorder(p.writers(), env.Duration),
+		}
+	}
+	measured, err := r.run(ctx, env)
+	return measured, cutOr(err, s.close(ctx))
+}
+
+// fill makes every stream dirty and lets it write its state file, which the
+// sync then syncs as well.
+func (p *BlockSync) fill(s *streams) error {
+	messages := int64(p.Dirty) / max(1, int64(p.MessageSize))
+	for i, store := range s.stores {
+		for range messages {
+			if err := s.store(i); err != nil {
+				return fmt.Errorf("fill stream %d: %w", i, err)
+			}
+		}
+		if err := store.ForceWriteFullState(); err != nil {
+			return fmt.Errorf("write the state of stream %d: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// syncRound is one round under way.
+type syncRound struct {
+	probe   *BlockSync
+	streams *streams
+	clock   load.Clock
+	tracked []*syncedStream
+	done    atomic.Bool
+
+	mu    sync.Mutex
+	syncs []measure.Stall // when each sync ended and how long it took
+	err   error
+}
+
+func (r *syncRound) run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
+	start, sampler := time.Now(), measure.StartContext(env.Device)
+	origin := r.clock.Now() + env.Warmup
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		r.syncAll(ctx, origin, env.Duration)
+		r.done.Store(true)
+	}()
+	outcomes, runErr := r.streams.run(ctx, func(i int) load.Config { return r.config(env, i) })
+	select {
+	case <-finished:
+	default: // a sync is still under way after the writers were given up
+	}
+	around := sampler.Stop()
+	around.Slots = r.streams.slotWaits()
+	all, err := merge(outcomes)
+	if err != nil {
+		return nil, err
+	}
+	measured := r.measured(start.Add(env.Warmup), origin, around, outcomes)
+	r.mu.Lock()
+	syncErr := r.err
+	r.mu.Unlock()
+	if syncErr == nil && !r.done.Load() {
+		syncErr = ErrCut
+	}
+	return measured, cutOr(runErr, syncErr, ending(all))
+}
+
+// config is the load of one stream: at the rate for the round's time, and on
+// until the syncs are done.
+func (r *syncRound) config(env *Env, i int) load.Config {
+	tracked := r.tracked[i]
+	return load.Config{
+		Workers: r.probe.writers(), Duration: env.Duration + syncGrace, Warmup: env.Warmup, Grace: time.Second,
+		Pacer: untilDone{Open: load.Open{Rate: r.probe.Rate / float64(r.probe.Streams)}, least: env.Warmup + env.Duration, done: &r.done},
+		Observe: func(worker int, due, end time.Duration) {
+			now := r.clock.Now()
+			recorder := tracked.between
+			if tracked.met(now-(end-due), now) {
+				recorder = tracked.during
+			}
+			recorder.Shard(worker).Record(end, end-due)
+		},
+	}
+}
+
+// syncAll syncs some of the streams, evenly spread over the round.
+func (r *syncRound) syncAll(ctx context.Context, origin, duration time.Duration) {
+	n := min(r.probe.Syncs, len(r.tracked))
+	for i := range n {
+		r.clock.SleepUntil(ctx, origin+duration*time.Duration(2*i+1)/time.Duration(2*n))
+		if ctx.Err() != nil {
+			return
+		}
+		begin := r.clock.Now()
+		r.tracked[i].begin.Store(int64(begin))
+		err := r.streams.stores[i].SyncBlocks()
+		end := r.clock.Now()
+		r.tracked[i].end.Store(int64(end))
+		r.mu.Lock()
+		r.syncs = append(r.syncs, measure.Stall{At: (end - origin).Seconds(), Seconds: (end - begin).Seconds()})
+		if err != nil && r.err == nil {
+			r.err = fmt.Errorf("sync stream %d: %w", i, err)
+		}
+		r.mu.Unlock()
+	}
+}
+
+// measured makes the measurements of a round. The writers have ended; a sync
+// may be still under way.
+func (r *syncRound) measured(start time.Time, origin time.Duration, around measure.Context, outcomes []load.Outcome) []measure.Measurement {
+	elapsed := r.clock.Now() - origin
+	stall, syncs := measure.NewRecorder(1, elapsed), measure.NewRecorder(1, elapsed)
+	during, between := &measure.Distribution{}, &measure.Distribution{}
+	stuck := int64(0) // syncs whose writers never came back
+	for i, t := range r.tracked {
+		met := t.during.Distribution()
+		_ = during.Merge(met) // cannot overflow: a round's counts are small
+		_ = between.Merge(t.between.Distribution())
+		o := outcomes[i]
+		lost := between
+		if t.begin.Load() > 0 {
+			lost = during
+			if o.Unfinished > 0 {
+				stuck++
+			} else if at := time.Duration(t.begin.Load()) - origin; met.Count() > 0 {
+				stall.Shard(0).Record(at, time.Duration(met.Max()*float64(time.Second)))
+			} else {
+				stall.Shard(0).Record(at, 0) // it was over before the next message was due
+			}
+		}
+		lost.Failed, lost.Missed, lost.Unfinished = lost.Failed+o.Failed, lost.Missed+o.Missed, lost.Unfinished+o.Unfinished
+	}
+	r.mu.Lock()
+	for _, s := range r.syncs {
+		syncs.Shard(0).Record(time.Duration(s.At*float64(time.Second)), time.Duration(s.Seconds*float64(time.Second)))
+	}
+	ended := int64(len(r.syncs))
+	r.mu.Unlock()
+	stalls, whole := stall.Distribution(), syncs.Distribution()
+	stalls.Unfinished = stuck
+	if began := r.began(); began > ended {
+		whole.Unfinished = began - ended
+	}
+	return []measure.Measurement{
+		timed("stall", start, elapsed, around, stalls), timed("sync", start, elapsed, around, whole),
+		timed("store_between", start, elapsed, around, between), timed("store_during", start, elapsed, around, during),
+	}
+}
+
+// began counts the syncs that were begun.
+func (r *syncRound) began() (n int64) {
+	for _, t := range r.tracked {
+		if t.begin.Load() > 0 {
+			n++
+		}
+	}
+	return n
+}

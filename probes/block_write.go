@@ -1,0 +1,66 @@
+package probes
+
+import (
+	"context"
+	"time"
+
+	"storebench/internal/load"
+	"storebench/internal/measure"
+)
+
+// BlockWrite stores messages through StoreMsg of real streams.
+type BlockWrite struct {
+	Mode string  `param:"mode" choices:"open,closed" help:"open: at the rate, whatever happens; closed: as fast as it goes"`
+	Rate float64 `param:"rate" min:"0.1" max:"10000000" help:"messages a second over all streams, in open loop"`
+	streamParams
+}
+
+var _ = register(func() Probe { return &BlockWrite{Mode: "open", Rate: 1000, streamParams: defaultStreams()} })
+
+// Info describes the probe.
+func (p *BlockWrite) Info() Info {
+	metrics := []Metric{
+		{"store", measure.Seconds, "a message from when it was due (closed loop: begun) until it is stored"},
+		{"store_service", measure.Seconds, "a message from when it was begun until it is stored (open loop)"},
+	}
+	return Info{
+		Name:    "block-write",
+		Summary: "store messages in file-based streams, at a rate or as fast as it goes",
+		Why:     "StoreMsg runs under the locks of the stream and its store: while one write waits, everything on that stream waits, and in a replicated stream the leader's proposals queue up behind it.",
+		Metrics: metrics,
+		Need:    p.need(),
+		Gentle:  p.Mode == "open",
+	}
+}
+
+// Run measures one round.
+func (p *BlockWrite) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
+	s, err := p.open(ctx, env)
+	if err != nil {
+		return nil, err
+	}
+	start, sampler := time.Now(), measure.StartContext(env.Device)
+	outcomes, runErr := s.run(ctx, func(int) load.Config {
+		return load.Config{Workers: p.writers(), Pacer: p.pacer(), Duration: env.Duration, Warmup: env.Warmup, Grace: grace}
+	})
+	around := sampler.Stop()
+	around.Slots = s.slotWaits()
+	all, err := merge(outcomes)
+	if err != nil {
+		return nil, err
+	}
+	start = start.Add(env.Warmup)
+	measured := []measure.Measurement{timed("store", start, all.Elapsed, around, all.Response)}
+	if p.Mode == "open" {
+		measured = append(measured, timed("store_service", start, all.Elapsed, around, all.Service))
+	}
+	return measured, cutOr(runErr, ending(all), s.close(ctx))
+}
+
+// pacer is the load of one stream.
+func (p *BlockWrite) pacer() load.Pacer {
+	if p.Mode == "closed" {
+		return load.Closed{}
+	}
+	return load.Open{Rate: p.Rate / float64(p.Streams)}
+}

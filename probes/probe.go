@@ -1,0 +1,66 @@
+// Package probes is what storebench does to a volume: the contract of a probe,
+// the registry, and one file a probe. A probe knows nothing of profiles, limits
+// or verdicts; it exercises nats-server's own disk code (through natsfs) and
+// returns what it measured.
+package probes
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"storebench/internal/measure"
+)
+
+// Probe is one way to exercise a volume. Its exported fields are its
+// parameters: they carry a `param:"name"` and a `help:"..."` tag, and the
+// registered value holds their defaults.
+type Probe interface {
+	Info() Info
+	// Run exercises the volume below env.Dir for env.Duration and returns one
+	// Round a measurement. It returns what it has measured so far beside an
+	// error. When ctx ends it stops as soon as its operations let it.
+	Run(ctx context.Context, env *Env) ([]measure.Measurement, error)
+}
+
+// Info describes a probe with the parameters it holds at the time of the call.
+type Info struct {
+	Name    string   // kebab-case
+	Summary string   // one line: what it does
+	Why     string   // what breaks in NATS when this is slow
+	Metrics []Metric // the first is the one that a limit without a metric means
+	Need    Need     // what a round with these parameters takes at most
+	// Gentle says that the load is capped by a rate, so that it may run beside
+	// live data; Gently are the parameters that make it so.
+	Gentle bool
+	Gently map[string]string
+}
+
+// ErrCut is returned beside the measurements of a round that was ended with
+// writes in flight: the worker must exit and leave its directory.
+var ErrCut = errors.New("cut with writes in flight")
+
+// Metric is one thing a probe measures.
+type Metric struct {
+	Name string // snake_case
+	Unit measure.Unit
+	Help string
+}
+
+// Need is the room that a round takes on the volume.
+type Need struct {
+	Bytes int64
+	Files int64
+}
+
+// Env is what a round gets from whoever runs it.
+type Env struct {
+	Dir      string        // an empty directory on the volume, for this round alone
+	Duration time.Duration // how long to measure
+	Warmup   time.Duration // how long to run before measuring
+	Device   string        // the volume's block device as /proc/diskstats names it; empty if unknown
+	Rand     *rand.Rand    // seeded
+	// Progress is told the share done, 0 to 1; it may be nil.
+	Progress func(float64)
+}

@@ -1,0 +1,129 @@
+package probes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"storebench/internal/load"
+	"storebench/internal/measure"
+	"storebench/internal/natsfs"
+)
+
+// streamParams are the parameters of probes that store messages in streams of
+// an embedded nats-server.
+type streamParams struct {
+	MessageSize measure.Size `param:"message-size" min:"1" max:"8388608" help:"payload of a message"`
+	Streams     int          `param:"streams" min:"1" max:"64" help:"streams, each with a store of its own"`
+	Concurrency int          `param:"concurrency" min:"1" max:"1024" help:"writers in all, spread over the streams, at least one a stream"`
+	Cipher      string       `param:"cipher" choices:"none,chacha,aes" help:"encryption at rest"`
+	Compression string       `param:"compression" choices:"none,s2" help:"compression of full blocks"`
+	Sync        string       `param:"sync" choices:"default,always" help:"sync_interval: default (2 minutes) or always"`
+	Slots       int          `param:"max-concurrent-io" min:"4" max:"8192" help:"I/O slots of the server"`
+	MaxBytes    measure.Size `param:"max-bytes" min:"1048576" help:"size of a stream; old messages are discarded, so a round has a ration of bytes"`
+}
+
+func defaultStreams() streamParams {
+	return streamParams{
+		MessageSize: 1 << 10, Streams: 4, Concurrency: 4, Cipher: "none", Compression: "none", Sync: "default",
+		Slots: natsfs.DefaultSlots, MaxBytes: 24 << 20,
+	}
+}
+
+// need is the room for the streams: what they hold, a quarter more for the
+// block that is being discarded, and a block being written or compressed.
+func (p streamParams) need() Need {
+	perStream := int64(p.MaxBytes) + int64(p.MaxBytes)/4 + 8<<20
+	return Need{Bytes: int64(p.Streams) * perStream, Files: int64(p.Streams)*64 + 64}
+}
+
+// writers is the number of writers of one stream.
+func (p streamParams) writers() int { return max(1, p.Concurrency/p.Streams) }
+
+// streams are the real stores of one embedded server.
+type streams struct {
+	server   *natsfs.Server
+	stores   []*natsfs.Store
+	subjects []string
+	payload  []byte
+}
+
+// closeWait bounds the shutdown of a server; one that takes longer is left to
+// end with the worker.
+const closeWait = 3 * time.Second
+
+// open starts a server below the round's directory and makes the streams.
+func (p streamParams) open(ctx context.Context, env *Env) (*streams, error) {
+	server, err := natsfs.Open(ctx, natsfs.Options{
+		StoreDir: env.Dir, Slots: p.Slots, Cipher: natsfs.Cipher(p.Cipher), SyncAlways: p.Sync == "always",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the embedded nats-server: %w", err)
+	}
+	s := &streams{server: server, payload: payload(env.Rand, int(p.MessageSize))}
+	for i := range p.Streams {
+		subject := fmt.Sprintf("storebench.%d", i)
+		store, err := server.CreateStream(ctx, natsfs.StreamConfig{
+			Name: fmt.Sprintf("STOREBENCH-%d", i), Subjects: []string{subject}, MaxBytes: int64(p.MaxBytes),
+			Compression: natsfs.Compression(p.Compression),
+		})
+		if err != nil {
+			return nil, errors.Join(err, s.close(ctx))
+		}
+		s.stores, s.subjects = append(s.stores, store), append(s.subjects, subject)
+	}
+	return s, nil
+}
+
+// payload is half random and half the same, so that compression finds about as
+// much to do as in structured messages.
+func payload(random *rand.Rand, size int) []byte {
+	b := make([]byte, size)
+	for i := range size / 2 {
+		b[i] = byte(random.Uint32())
+	}
+	return b
+}
+
+// close shuts the server down. One that does not end within its bound has
+// writes in flight.
+func (s *streams) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
+	defer cancel()
+	if err := s.server.Close(ctx); err != nil {
+		return ErrCut
+	}
+	return nil
+}
+
+// store is one message on one stream.
+func (s *streams) store(stream int) error {
+	return s.stores[stream].StoreMsg(s.subjects[stream], nil, s.payload)
+}
+
+// slotWaits is the server's counters as a round's context carries them.
+func (s *streams) slotWaits() *measure.SlotWaits { return slotWaits(s.server.SlotWaits()) }
+
+func slotWaits(w natsfs.SlotWaits) *measure.SlotWaits {
+	return &measure.SlotWaits{
+		Slots: w.Slots, Waiters: w.Waiters, Waits: w.Waits, Seconds: w.Wait.Seconds(), Max: w.MaxWait.Seconds(),
+	}
+}
+
+// run drives every stream by itself, as in a server: while one stalls, the
+// others go on. config returns the load of one stream.
+func (s *streams) run(ctx context.Context, config func(stream int) load.Config) ([]load.Outcome, error) {
+	outcomes := make([]load.Outcome, len(s.stores))
+	var group errgroup.Group
+	for i := range s.stores {
+		group.Go(func() (err error) {
+			outcomes[i], err = load.Run(ctx, config(i), func(int, int64) error { return s.store(i) })
+			return err
+		})
+	}
+	return outcomes, group.Wait()
+}

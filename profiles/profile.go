@@ -1,0 +1,103 @@
+// Package profiles is what is asked of a volume: the workload it must carry,
+// the steps that find out, and the limits that decide. The built-in profiles
+// are the YAML files beside this one.
+package profiles
+
+import (
+	"time"
+
+	"storebench/internal/measure"
+)
+
+// Profile is a set of steps and limits with the workload they stand for.
+type Profile struct {
+	Name        string   `yaml:"name" json:"name"`
+	Description string   `yaml:"description" json:"description"`
+	Workload    Workload `yaml:"workload" json:"workload"`
+	// Budget is how long the whole run may take, and its deadline.
+	Budget Duration `yaml:"budget" json:"budget"`
+	Rounds int      `yaml:"rounds" json:"rounds"`
+	Steps  []Step   `yaml:"steps" json:"steps"`
+	Limits []Limit  `yaml:"limits" json:"limits"`
+}
+
+// Workload is what is asked: what the operator's server does to the disk.
+// A finding names it, and headroom is measured against it.
+type Workload struct {
+	Rate        float64      `yaml:"messages-per-second" json:"messages_per_second"`
+	MessageSize measure.Size `yaml:"message-size" json:"message_size"`
+	Streams     int          `yaml:"streams" json:"streams"`
+	Consumers   int          `yaml:"consumers" json:"consumers"`
+	Groups      int          `yaml:"raft-groups" json:"raft_groups"`
+	Sync        string       `yaml:"sync" json:"sync"`               // default or always
+	Cipher      string       `yaml:"cipher" json:"cipher"`           // none, chacha or aes
+	Compression string       `yaml:"compression" json:"compression"` // none or s2
+	// Slots is max_concurrent_io; 0 is today's default.
+	Slots int `yaml:"max-concurrent-io" json:"max_concurrent_io"`
+}
+
+// Step is one turn of a probe with its parameters.
+type Step struct {
+	Name  string `yaml:"name" json:"name"`
+	Probe string `yaml:"probe" json:"probe"`
+	// Set holds the probe's parameters by name. A value with commas makes one
+	// variant of the step for each.
+	Set map[string]string `yaml:"set,omitempty" json:"set,omitempty"`
+	// Duration is how long one round measures, at the profile's own budget.
+	Duration Duration `yaml:"duration" json:"duration"`
+	Warmup   Duration `yaml:"warmup,omitempty" json:"warmup,omitempty"`
+	// Rounds is the profile's when 0.
+	Rounds int `yaml:"rounds,omitempty" json:"rounds,omitempty"`
+	// Informative steps are measured and shown and change neither the status
+	// nor the exit code.
+	Informative bool `yaml:"informative,omitempty" json:"informative,omitempty"`
+}
+
+// Level says what a limit that does not hold does to the verdict.
+type Level string
+
+// The levels of a limit.
+const (
+	LevelFail Level = "fail"
+	LevelWarn Level = "warn"
+)
+
+// Limit is a bound on a statistic of a metric:
+//
+//	probe ["." metric] ["{" label "=" value, … "}"] stat op bound
+//
+// Its text form prints back what was parsed. It holds when every measurement
+// that it matches holds.
+type Limit struct {
+	Level  Level             `json:"level"`
+	Why    string            `json:"why"` // what breaks in NATS, and the source of the number
+	Probe  string            `json:"probe"`
+	Metric string            `json:"metric,omitempty"` // empty: the probe's first
+	Labels map[string]string `json:"labels,omitempty"` // "step" matches the step's name
+	Stat   Stat              `json:"stat"`
+	Op     Op                `json:"op"`
+	Bound  float64           `json:"bound"`          // base unit
+	Unit   measure.Unit      `json:"unit,omitempty"` // of the bound as written; empty when it had none
+	Text   string            `json:"text"`           // canonical text form
+}
+
+// Op compares an observed value with a bound.
+type Op string
+
+// The comparisons.
+const (
+	Less         Op = "<"
+	LessEqual    Op = "<="
+	Greater      Op = ">"
+	GreaterEqual Op = ">="
+)
+
+// Stat is what is taken of a measurement: a quantile, or one of the named ones.
+type Stat struct {
+	Name string // min, mean, max, rate, value, or quantile
+	// Quantile is in 0 to 1 when Name is quantile: p99.9 is 0.999.
+	Quantile float64
+}
+
+// Duration is a time.Duration that reads and writes itself as "1.5s".
+type Duration time.Duration

@@ -1,0 +1,58 @@
+// Package render is how a run is told: one file a format, each from the saved
+// run alone.
+package render
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"storebench/results"
+)
+
+// Report is a run with the verdict on it.
+type Report struct {
+	Run     *results.Run
+	Verdict results.Verdict
+}
+
+// NewReport judges a run.
+func NewReport(run *results.Run) Report { return Report{run, results.Judge(run)} }
+
+// Format is a way to tell a report.
+type Format struct {
+	Name    string
+	Ext     string // of a file in this format, with its dot
+	Summary string // one line for --help
+	Render  func(w io.Writer, r Report) error
+}
+
+// formats holds every format by name; each format's file adds its own.
+var formats = map[string]Format{}
+
+// register adds a format. It returns a value so that a format's file can call
+// it in a variable declaration.
+func register(f Format) struct{} {
+	formats[f.Name] = f
+	return struct{}{}
+}
+
+// Names returns the names of all formats in order.
+func Names() []string {
+	names := make([]string, 0, len(formats))
+	for name := range formats {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Find returns the format of that name, or an error that names all.
+func Find(name string) (Format, error) {
+	f, ok := formats[name]
+	if !ok {
+		return Format{}, fmt.Errorf("unknown output format %q (there are: %s)", name, strings.Join(Names(), ", "))
+	}
+	return f, nil
+}

@@ -1,0 +1,138 @@
+// Package results is what was found: the run document, the judging of a run
+// against its limits, and comparing. Everything here works on a saved run, on
+// any machine.
+package results
+
+import (
+	"slices"
+	"time"
+
+	"storebench/internal/measure"
+	"storebench/internal/volume"
+	"storebench/profiles"
+)
+
+// Schema is the version of the run document. A reader refuses a newer one.
+const Schema = 1
+
+// Run is the document that a check writes: all that was measured, and what
+// must be known to read it. The verdict is derived from it by Judge.
+type Run struct {
+	Schema       int                   `json:"schema"`
+	Tool         Tool                  `json:"tool"`
+	ID           string                `json:"id"`
+	Started      time.Time             `json:"started"`
+	Ended        time.Time             `json:"ended"`
+	Seed         uint64                `json:"seed"`
+	Labels       map[string]string     `json:"labels,omitempty"` // the user's own
+	Host         Host                  `json:"host"`
+	Volume       volume.Facts          `json:"volume"`
+	Profile      profiles.Profile      `json:"profile"` // as in force
+	Budget       float64               `json:"budget_seconds"`
+	Steps        []Step                `json:"steps"`
+	Skipped      []string              `json:"skipped,omitempty"` // steps that the user left out
+	Slots        Slots                 `json:"slots"`
+	Measurements []measure.Measurement `json:"measurements"`
+	Incidents    []Incident            `json:"incidents,omitempty"`
+	Notes        []string              `json:"notes,omitempty"` // caveats of the whole run
+	Interrupted  bool                  `json:"interrupted,omitempty"`
+}
+
+// Tool says which program made a run.
+type Tool struct {
+	Name       string `json:"name"`
+	Version    string `json:"version"`
+	NATSServer string `json:"nats_server"`
+	Go         string `json:"go"`
+}
+
+// Host is the machine that a run was made on.
+type Host struct {
+	OS     string `json:"os"`
+	Arch   string `json:"arch"`
+	Kernel string `json:"kernel,omitempty"`
+	CPUs   int    `json:"cpus"`
+	Memory int64  `json:"memory_bytes,omitempty"`
+}
+
+// Slots says whose max_concurrent_io the run is judged at.
+type Slots struct {
+	Judged []int  `json:"judged"`
+	Source string `json:"source"` // how they are known
+}
+
+// Step is a step of the run with all its parameters in force.
+type Step struct {
+	Name        string            `json:"name"`
+	Probe       string            `json:"probe"`
+	Variant     string            `json:"variant,omitempty"` // what tells it from its sisters
+	Labels      map[string]string `json:"labels,omitempty"`  // those that tell its measurements apart
+	Parameters  map[string]string `json:"parameters"`
+	Informative bool              `json:"informative,omitempty"`
+	Note        string            `json:"note,omitempty"` // whose slots these are
+	Rounds      int               `json:"rounds"`         // as planned; an extension may double them
+	Extended    bool              `json:"extended,omitempty"`
+	Duration    time.Duration     `json:"duration_ns"`
+	Warmup      time.Duration     `json:"warmup_ns,omitempty"`
+	// Peak is the largest resident memory of a worker of this step.
+	Peak int64 `json:"peak_memory_bytes,omitempty"`
+}
+
+// Title is the step's name with its variant; it is unique in a run.
+func (s Step) Title() string {
+	if s.Variant == "" {
+		return s.Name
+	}
+	return s.Name + " " + s.Variant
+}
+
+// owns says whether a measurement is one of this step.
+func (s Step) owns(m measure.Measurement) bool {
+	if m.Step != s.Name {
+		return false
+	}
+	for name, value := range s.Labels {
+		if m.Labels[name] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// StepIndex is where the step of a measurement stands in the profile.
+func (run *Run) StepIndex(m measure.Measurement) int {
+	return slices.IndexFunc(run.Steps, func(s Step) bool { return s.owns(m) })
+}
+
+// StepNote is the note of the step with that title.
+func (run *Run) StepNote(title string) string {
+	for _, s := range run.Steps {
+		if s.Title() == title {
+			return s.Note
+		}
+	}
+	return ""
+}
+
+// IncidentKind is what went wrong in a run.
+type IncidentKind string
+
+// The kinds of incidents.
+const (
+	Stalled     IncidentKind = "stalled"     // the volume gave no answer within a round's deadline
+	VolumeError IncidentKind = "error"       // the volume answered with an I/O error
+	ToolError   IncidentKind = "tool-error"  // something else failed; says nothing of the volume
+	Full        IncidentKind = "reserve"     // the reserve of free space was reached
+	Hurting     IncidentKind = "live-data"   // the canary's fsyncs slowed down beside live data
+	Interrupted IncidentKind = "interrupted" // the user ended the run
+	OutOfTime   IncidentKind = "out-of-time" // the budget ended before all rounds were run
+)
+
+// Incident is something that went wrong, with the step that met it.
+type Incident struct {
+	Kind   IncidentKind `json:"kind"`
+	Step   string       `json:"step,omitempty"`  // its title
+	Round  int          `json:"round,omitempty"` // from 1
+	At     time.Time    `json:"at"`
+	Detail string       `json:"detail"`
+}

@@ -1,0 +1,22 @@
+package results
+
+import (
+	"fmt"
+	"time"
+)
+
+// Unseen says what a run cannot tell of its volume, however well it went.
+func Unseen(run *Run) []string {
+	took := run.Ended.Sub(run.Started).Round(time.Second)
+	unseen := []string{
+		fmt.Sprintf("credits, throttles or neighbours that show only after longer than the %v of this run: --budget 10m looks longer", took),
+		"a power cut: a cache that acknowledges a flush and loses it looks healthy here (docs/limits.md)",
+	}
+	if run.Volume.Device.Name == "" {
+		unseen = append(unseen, "what the device does: no block device of this volume is in /proc/diskstats, so a cause below the file system cannot be named")
+	}
+	if len(run.Slots.Judged) == 0 {
+		return unseen
+	}
+	return append(unseen, "the Raft layer above the disk: elections and proposals are driven through nats-server's own disk code, without its network")
+}
