@@ -133,12 +133,17 @@ func TestBlockStallsAndHangsEnd(t *testing.T) {
 			if err := b.SetFaults(slowtest.Faults(t, tc.fault)...); err != nil {
 				t.Fatal(err)
 			}
-			began := time.Now()
-			if err := errors.Join(appendSync(f, 4096), appendSync(f, 4096)); err != nil {
-				t.Fatal(err)
-			}
-			if took := time.Since(began); took < tc.least {
-				t.Errorf("went on after %v", took)
+			// One in a row is caught; fast ones come before it.
+			took := time.Duration(0)
+			for end := time.Now().Add(20 * time.Second); took < tc.least; {
+				began := time.Now()
+				if began.After(end) {
+					t.Fatalf("the longest took %v", took)
+				}
+				if err := appendSync(f, 4096); err != nil {
+					t.Fatal(err)
+				}
+				took = max(took, time.Since(began))
 			}
 		})
 	}
