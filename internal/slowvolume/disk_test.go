@@ -12,7 +12,7 @@ func TestDiskAgreesWithArrays(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	d, live, durable := newDisk(), make([]byte, length), make([]byte, length)
 	got := make([]byte, length)
-	for step := range 3000 {
+	for step := range 800 {
 		switch what := rng.IntN(20); {
 		case what == 0:
 			d.cut()

@@ -33,12 +33,14 @@ const (
 	// overtime is how long a round that has begun may go on after the budget,
 	// so that a volume that hangs near the end is told from one that is slow.
 	overtime = 2500 * time.Millisecond
-	// lateClosing bounds the removal when the budget is already spent, and
-	// lateGrace each wait for the end of a process then.
+	// lateClosing bounds the removal on a volume that gave no answer when the
+	// budget is already spent, and lateGrace each wait for a process's end.
 	lateClosing = 700 * time.Millisecond
 	lateGrace   = 300 * time.Millisecond
-	// watchInterval is how often the keeper reads the free space.
-	watchInterval = 200 * time.Millisecond
+	// watchInterval is how often the keeper reads the free space, and
+	// canaryInterval how often beside live data, with an fsync of the canary.
+	watchInterval  = 200 * time.Millisecond
+	canaryInterval = 50 * time.Millisecond
 )
 
 // Request is one run as asked for.
@@ -305,9 +307,14 @@ func size(n int64) string { return measure.Size(n).Human() }
 
 // lock starts the keeper and waits until it holds the scratch directory.
 func (e *engine) lock(ctx context.Context) (*process, error) {
-	keeper, err := start("keeper", "", task{Keep: &keepTask{
-		Dir: e.run.Volume.Path, Marker: volume.Marker{Version: e.req.Tool.Version, RunID: e.run.ID, Started: e.run.Started, PID: os.Getpid()}, Interval: watchInterval, Canary: e.req.BesideLiveData,
-	}})
+	keep := keepTask{
+		Dir: e.run.Volume.Path, Interval: watchInterval, Canary: e.req.BesideLiveData,
+		Marker: volume.Marker{Version: e.req.Tool.Version, RunID: e.run.ID, Started: e.run.Started, PID: os.Getpid()},
+	}
+	if keep.Canary {
+		keep.Interval = canaryInterval
+	}
+	keeper, err := start("keeper", "", task{Keep: &keep})
 	if err != nil {
 		return nil, err
 	}
@@ -336,10 +343,15 @@ func (e *engine) lock(ctx context.Context) (*process, error) {
 	return nil, err
 }
 
-// close ends the keeper and removes the scratch directory, within bounds.
+// close ends the keeper and removes the scratch directory. A volume that gave
+// no answer gets only what is left of the budget for that; one that is merely
+// slow may take a little longer than the budget rather than keep our files.
 func (e *engine) close(keeper *process) {
 	keeper.stop(lateGrace)
-	wait := max(lateClosing, min(silence, time.Until(e.deadline)))
+	wait := silence
+	if errors.Is(e.halted, errNoAnswer) {
+		wait = max(lateClosing, min(silence, time.Until(e.deadline)))
+	}
 	if err := e.clear(context.Background(), clearTask{Scratch: e.scratch, Own: true}, wait); err != nil {
 		e.note("the scratch directory %s could not be removed (%v); remove it with: storebench clean %s", e.scratch, err, e.run.Volume.Path)
 	}

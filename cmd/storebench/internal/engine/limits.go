@@ -38,6 +38,7 @@ func checkLimit(limit profiles.Limit) (profiles.Limit, error) {
 	if limit.Labels, err = canonicalLabels(limit.Labels, limit.Probe); err != nil {
 		return limit, err
 	}
+	limit.Text = limit.String() // a run document whose limit's text and parts differ is refused
 	return limit, limit.CheckUnit(metric.Unit)
 }
 

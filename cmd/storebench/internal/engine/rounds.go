@@ -14,16 +14,26 @@ import (
 func (e *engine) measure(ctx context.Context, keeper *process) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	go e.watch(keeper, stop)
+	ready := make(chan struct{})
+	go e.watch(keeper, stop, ready)
+	if e.req.BesideLiveData {
+		select { // the canary's baseline is taken before our load begins
+		case <-ready:
+		case <-ctx.Done():
+		case <-time.After(e.within(silence)):
+			stop(fmt.Errorf("the canary's first fsyncs: %w", errNoAnswer))
+		}
+	}
 	e.planned(ctx)
 	e.extend(ctx)
 }
 
 // watch ends the run when the reserve is reached, the canary slows down, or
-// the keeper meets an error.
-func (e *engine) watch(keeper *process, stop context.CancelCauseFunc) {
+// the keeper meets an error. It closes ready when the canary has a baseline.
+func (e *engine) watch(keeper *process, stop context.CancelCauseFunc, ready chan<- struct{}) {
 	var c canaryWatch
 	for ev := range keeper.events {
+		hadBaseline := c.baseline > 0
 		switch {
 		case ev.Err != nil:
 			stop(ev.Err)
@@ -32,7 +42,12 @@ func (e *engine) watch(keeper *process, stop context.CancelCauseFunc) {
 		case e.req.BesideLiveData && c.slow(ev.Canary):
 			stop(fmt.Errorf("%w: median %.1f ms, at the start %.1f ms", errHurting, c.recent()*1e3, c.baseline*1e3))
 		}
+		if !hadBaseline && c.baseline > 0 {
+			close(ready)
+		}
 	}
+	// Its events end with the run; before that nobody guards the volume.
+	stop(&workerError{Kind: kindTool, Text: "the keeper of the scratch directory ended before the run did"})
 }
 
 // planned runs the rounds of the profile. The rounds of a step lie apart in
