@@ -20,7 +20,7 @@ const toolName = "storebench"
 const maxDocument = 512 << 20
 
 // document is a run as it is written: with its verdict, for readers that judge
-// nothing themselves. Read judges anew and ignores it.
+// nothing themselves. Read does not even look at it; Judge finds it anew.
 type document struct {
 	*Run
 	Verdict *Verdict `json:"verdict,omitempty"`
@@ -58,7 +58,7 @@ var ErrDocument = errors.New("not a readable run document")
 
 // Read reads a run document, compressed or not. name is for the error.
 func Read(name string, in io.Reader) (*Run, error) {
-	data, err := plain(in)
+	data, err := plain(in, maxDocument)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", name, ErrDocument, err)
 	}
@@ -66,36 +66,39 @@ func Read(name string, in io.Reader) (*Run, error) {
 		return nil, fmt.Errorf("%s: %w: %w", name, ErrDocument, err)
 	}
 	run := &Run{}
-	if err := json.Unmarshal(data, &document{Run: run}); err != nil {
+	if err := json.Unmarshal(data, run); err != nil {
 		return nil, fmt.Errorf("%s: %w: %w", name, ErrDocument, explain(err, len(data)))
 	}
 	return run, nil
 }
 
-// plain reads all of in and decompresses it where it is zstd's.
-func plain(in io.Reader) ([]byte, error) {
+// plain reads all of in, at most limit bytes, and decompresses it where it is
+// zstd's.
+func plain(in io.Reader, limit int64) ([]byte, error) {
 	buffered := bufio.NewReader(in)
 	magic, _ := buffered.Peek(4)
 	var source io.Reader = buffered
 	if bytes.Equal(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}) {
-		dec, err := zstd.NewReader(buffered, zstd.WithDecoderMaxMemory(maxDocument))
+		dec, err := zstd.NewReader(buffered, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(limit)))
 		if err != nil {
 			return nil, err
 		}
 		defer dec.Close()
 		source = dec
 	}
-	data, err := io.ReadAll(io.LimitReader(source, maxDocument+1))
+	data, err := io.ReadAll(io.LimitReader(source, limit+1))
 	switch {
+	case errors.Is(err, zstd.ErrDecoderSizeExceeded), errors.Is(err, zstd.ErrWindowSizeExceeded), int64(len(data)) > limit:
+		return nil, fmt.Errorf("it is larger than %d bytes, which no run is", limit)
 	case err != nil:
-		return nil, fmt.Errorf("cut short or damaged: %w", err)
-	case len(data) > maxDocument:
-		return nil, fmt.Errorf("larger than %d bytes", maxDocument)
+		return nil, fmt.Errorf("it is cut short or damaged: %w", err)
 	case len(bytes.TrimSpace(data)) == 0:
 		return nil, errors.New("it is empty")
 	}
 	return data, nil
 }
+
+var errForeign = errors.New("it is JSON, but no run of storebench")
 
 // recognise reads only what says whose document it is, so that a newer one is
 // refused by its number and not by a field that moved.
@@ -107,12 +110,15 @@ func recognise(data []byte) error {
 			Version string `json:"version"`
 		} `json:"tool"`
 	}
-	if err := json.Unmarshal(data, &head); err != nil {
-		return explain(err, len(data))
-	}
+	err := json.Unmarshal(data, &head)
+	var other *json.UnmarshalTypeError
 	switch {
+	case errors.As(err, &other):
+		return errForeign
+	case err != nil:
+		return explain(err, len(data))
 	case head.Tool.Name != toolName || head.Schema == nil:
-		return errors.New("it is JSON, and not storebench's")
+		return errForeign
 	case *head.Schema > Schema:
 		return fmt.Errorf("its schema is %d (written by storebench %s), this program reads up to %d: use a newer storebench", *head.Schema, head.Tool.Version, Schema)
 	case *head.Schema < 1:
@@ -121,7 +127,8 @@ func recognise(data []byte) error {
 	return nil
 }
 
-// explain tells a file cut short from one that is no JSON.
+// explain tells a file cut short from one that is no JSON, and from one that
+// somebody changed.
 func explain(err error, length int) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
@@ -129,6 +136,10 @@ func explain(err error, length int) error {
 			return fmt.Errorf("it is cut short after %d bytes", length)
 		}
 		return fmt.Errorf("it is not JSON (byte %d: %w)", syntax.Offset, err)
+	}
+	var other *json.UnmarshalTypeError
+	if errors.As(err, &other) {
+		return fmt.Errorf("it was changed or damaged: at %s, byte %d, stands a %s that does not belong there", other.Field, other.Offset, other.Value)
 	}
 	return err
 }

@@ -2,7 +2,6 @@ package results
 
 import (
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -41,9 +40,7 @@ func (s *Status) UnmarshalText(text []byte) error {
 	return fmt.Errorf("status %q is none of pass, warn, fail, inconclusive", text)
 }
 
-// weight orders statuses by how much they matter to a verdict: a failure
-// stands whatever else is unknown, and what is unknown cannot pass.
-func (s Status) weight() int { return slices.Index([]Status{Pass, Warn, Inconclusive, Fail}, s) }
+func (s Status) weight() int { return slices.Index(byWeight, s) }
 
 // Finding is a limit held against one measurement, or a rule about the run.
 type Finding struct {
@@ -75,8 +72,12 @@ type Finding struct {
 	Meaning string `json:"meaning,omitempty"`
 }
 
+// weight is what the finding weighs in the verdict. A limit at level warn for
+// which there was data can be no worse than a warning, whether too little of it
+// or the machine's own trouble left it open.
 func (f Finding) weight() int {
-	if f.Undecided && f.Limit != nil && f.Limit.Level == profiles.LevelWarn {
+	open := f.Undecided || f.Cause != nil && f.Cause.OfHost()
+	if f.Status == Inconclusive && open && f.Limit != nil && f.Limit.Level == profiles.LevelWarn {
 		return Warn.weight()
 	}
 	return f.Status.weight()
@@ -105,18 +106,26 @@ func Judge(run *Run) Verdict {
 	for i := range run.Profile.Limits {
 		v.hold(run, &run.Profile.Limits[i])
 	}
-	v.Status = Inconclusive
-	if judged := slices.ContainsFunc(v.Findings, func(f Finding) bool { return f.Limit != nil }); judged || len(v.Findings) > 0 {
-		worst := slices.MaxFunc(v.Findings, func(a, b Finding) int { return a.weight() - b.weight() })
-		v.Status = worst.Status
-		if worst.weight() == Warn.weight() {
-			v.Status = Warn
-		}
-		if !judged && v.Status.weight() < Inconclusive.weight() {
-			v.Status = Inconclusive
-		}
-	}
+	v.Status = worst(v.Findings)
 	return v
+}
+
+// byWeight are the statuses in the order of how much they matter to a verdict:
+// a failure stands whatever else is unknown, and what is unknown cannot pass.
+var byWeight = []Status{Pass, Warn, Inconclusive, Fail}
+
+// worst is the verdict of findings. Where no limit was held against anything
+// there is nothing to pass by.
+func worst(findings []Finding) Status {
+	weight, judged := 0, false
+	for _, f := range findings {
+		weight = max(weight, f.weight())
+		judged = judged || f.Limit != nil
+	}
+	if !judged {
+		weight = max(weight, Inconclusive.weight())
+	}
+	return byWeight[weight]
 }
 
 // Undecided names the steps (by title) whose limits another look could decide.
@@ -154,7 +163,7 @@ func (v *Verdict) hold(run *Run, limit *profiles.Limit) {
 	default:
 		v.Findings = append(v.Findings, Finding{
 			Name: limit.Text, Limit: limit, Status: Inconclusive, Step: run.stepFor(limit).Title(),
-			Reason: "no data: no step measured this", Meaning: limit.Why,
+			Reason: "no data: no step measured this", Meaning: limit.Why, Asked: run.stepFor(limit).Asked(),
 		})
 	}
 }
@@ -169,49 +178,71 @@ func (run *Run) StepOf(m measure.Measurement) Step {
 	return Step{Name: m.Step, Probe: m.Probe}
 }
 
-// stepFor is the first step that could have measured what a limit speaks of.
+// stepFor is the first step of the run that could have measured what a limit
+// is judged by. Informative steps cannot: no limit is judged by them.
 func (run *Run) stepFor(limit *profiles.Limit) Step {
 	for _, s := range run.Steps {
-		if limit.Matches(measure.Measurement{Step: s.Name, Probe: s.Probe, Metric: limit.Metric, Labels: s.Parameters}, limit.Metric) {
+		if !s.Informative && couldMatch(limit, s.Name, s.Probe, s.Parameters) {
 			return s
 		}
 	}
 	return Step{}
 }
 
-// leftOut says whether the only steps that a limit speaks of are ones that the
-// user skipped.
+// leftOut says whether the only steps that a limit is judged by are ones that
+// the user skipped.
 func (run *Run) leftOut(limit *profiles.Limit) bool {
 	if run.stepFor(limit).Name != "" {
 		return false
 	}
 	return slices.ContainsFunc(run.Profile.Steps, func(s profiles.Step) bool {
-		m := measure.Measurement{Step: s.Name, Probe: s.Probe, Metric: limit.Metric, Labels: maps.Clone(limit.Labels)}
-		for name, value := range s.Set {
-			if _, asked := limit.Labels[name]; asked {
-				m.Labels[name] = value
-			}
-		}
-		return slices.Contains(run.Skipped, s.Name) && limit.Matches(m, limit.Metric)
+		return !s.Informative && slices.Contains(run.Skipped, s.Name) && couldMatch(limit, s.Name, s.Probe, s.Set)
 	})
+}
+
+// couldMatch says whether a step with these parameters, each perhaps several
+// values with commas between, could bring a measurement that the limit matches.
+// Labels that are none of the parameters are the probe's own and taken to match.
+func couldMatch(limit *profiles.Limit, step, probe string, parameters map[string]string) bool {
+	if limit.Probe != probe {
+		return false
+	}
+	for name, pattern := range limit.Labels {
+		values := []string{pattern}
+		if text, has := parameters[name]; has {
+			values = strings.Split(text, ",")
+		}
+		one := profiles.Limit{Probe: probe, Labels: map[string]string{name: pattern}}
+		if !slices.ContainsFunc(values, func(value string) bool {
+			return one.Matches(measure.Measurement{Step: step, Probe: probe, Labels: map[string]string{name: strings.TrimSpace(value)}}, "")
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 // judgeOne holds a limit against a measurement.
 func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step) Finding {
 	f := Finding{
 		Name: limit.Text, Limit: limit, Step: step.Title(), Labels: m.Labels, Unit: m.Unit,
-		Asked: asked(step), Meaning: limit.Why,
+		Asked: step.Asked(), Meaning: limit.Why,
 	}
 	switch limit.Stat.Name {
-	case "quantile":
+	case profiles.StatQuantile:
 		f.quantile(limit, m.Rounds)
-	case "max", "value":
+	case profiles.StatMax, profiles.StatValue:
 		f.everyRound(limit, m.Rounds)
-	case "min", "mean", "rate":
-		if limit.Stat.Name == "rate" {
+	case profiles.StatMin, profiles.StatMean, profiles.StatRate:
+		if limit.Stat.Name == profiles.StatRate {
 			f.Unit = measure.PerSecond
 		}
 		f.overRounds(limit, m.Rounds)
+	default:
+		f.Reason = fmt.Sprintf("the statistic %q is unknown to this program", limit.Stat.Name)
+	}
+	if turns := run.turns(m); f.Status == Pass && len(m.Rounds) < turns {
+		f.Status, f.Reason = Inconclusive, fmt.Sprintf("holds where it was measured, which is in %d of %d rounds", len(m.Rounds), turns)
 	}
 	f.headroom(limit)
 	f.warnings(m.Warnings)
@@ -219,6 +250,18 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 		f.blame(run, limit, m)
 	}
 	return f
+}
+
+// turns is how many rounds the step of a measurement had. A metric may be
+// absent from some: the drain of a storm that was cut, for one.
+func (run *Run) turns(m measure.Measurement) int {
+	most, at := 0, run.StepIndex(m)
+	for _, other := range run.Measurements {
+		if at >= 0 && run.StepIndex(other) == at {
+			most = max(most, len(other.Rounds))
+		}
+	}
+	return most
 }
 
 // decide sets the status from what is certain about a bound.
@@ -242,44 +285,74 @@ func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) {
 	}
 	q := limit.Stat.Quantile
 	whole := merged(ds)
-	f.observe(whole.Quantile(q))
+	f.observeQuantile(whole, q)
 	interval := measure.QuantileInterval(ds, q)
 	f.interval(interval)
 	share, effective, beyond := measure.ShareBeyond(ds, limit.Bound)
 	f.Effective = effective
 	allowed := 1 - q
 	holds, broken := share.High <= allowed, share.Low > allowed
-	if limit.Op == profiles.Greater || limit.Op == profiles.GreaterEqual {
+	if upward(limit.Op) {
 		holds, broken = share.Low >= allowed, share.High < allowed
 	}
 	f.decide(holds, broken, fmt.Sprintf(
 		"too few independent operations to tell: %.2f %% of them lie beyond, between %.2f %% and %.2f %% with 97.5 %% confidence a side, %.2f %% may (%.0f effective operations)",
 		100*beyond, 100*share.Low, 100*share.High, 100*allowed, effective))
 	if whole.Clamped > 0 && f.Status == Pass {
-		f.Status, f.Reason = Inconclusive, "the longest operations were too long to be recorded"
+		f.Status, f.Reason = Inconclusive, fmt.Sprintf("%s, so that the tail is not known", lostWords(whole))
 	}
-	if lost := whole.Failed + whole.Missed + whole.Unfinished; lost > 0 {
-		f.Reason += fmt.Sprintf("; %d operations failed, %d could not be sent, %d did not finish: all count as beyond", whole.Failed, whole.Missed, whole.Unfinished)
-		f.AtLeast = f.AtLeast || float64(lost) > allowed*float64(lost+whole.Count())
+	if whole.Lost() > 0 {
+		f.Reason += fmt.Sprintf("; %s, which counts as beyond", lostWords(whole))
+		if f.Status == Pass && upward(limit.Op) {
+			f.Status, f.Reason = Inconclusive, lostWords(whole)+", which cannot count for a limit that asks for slow ones"
+		}
 	}
 }
+
+// observeQuantile takes a quantile with the lost operations as the slowest. If
+// it falls among them, all that is known is that it lies above the rest.
+func (f *Finding) observeQuantile(d *measure.Distribution, q float64) {
+	rank := q * float64(d.Count()+d.Lost())
+	if rank <= float64(d.Count()) {
+		f.observe(d.Quantile(rank / float64(d.Count())))
+		return
+	}
+	f.observe(longest(d))
+	f.AtLeast = f.Observed != nil
+}
+
+// longest is the longest time that an operation is known to have taken, an
+// unfinished one included. It is NaN where none is known.
+func longest(d *measure.Distribution) float64 {
+	if len(d.Stalls) == 0 {
+		return d.Max()
+	}
+	if d.Count() == 0 {
+		return d.Stalls[0].Seconds
+	}
+	return max(d.Max(), d.Stalls[0].Seconds)
+}
+
+// upward says whether more is better for a limit.
+func upward(op profiles.Op) bool { return op == profiles.Greater || op == profiles.GreaterEqual }
 
 // everyRound judges statistics that must hold in each round: the longest
 // operation, and single values. An operation that failed or did not finish is
 // longer than every bound.
 func (f *Finding) everyRound(limit *profiles.Limit, rounds []measure.Round) {
-	worst, n, lost := math.NaN(), 0, int64(0)
+	worst, n, lost := math.NaN(), 0, &measure.Distribution{}
 	for _, r := range rounds {
 		x, ok := statOf(limit.Stat, r)
 		if !ok {
 			continue
 		}
 		n++
-		if math.IsNaN(worst) || !limit.Holds(x) && limit.Holds(worst) || further(limit, x, worst) {
+		if math.IsNaN(worst) || further(limit, x, worst) {
 			worst = x
 		}
 		if d := r.Distribution; d != nil {
-			lost += d.Failed + d.Missed + d.Unfinished + d.Clamped
+			lost.Failed, lost.Missed = lost.Failed+d.Failed, lost.Missed+d.Missed
+			lost.Unfinished, lost.Clamped = lost.Unfinished+d.Unfinished, lost.Clamped+d.Clamped
 		}
 	}
 	if n == 0 {
@@ -287,22 +360,44 @@ func (f *Finding) everyRound(limit *profiles.Limit, rounds []measure.Round) {
 		return
 	}
 	f.observe(worst)
-	broken := !limit.Holds(worst) || lost > 0
+	told := lostWords(lost)
+	broken := !limit.Holds(worst) || told != ""
 	f.decide(!broken, broken, "")
-	f.Reason = fmt.Sprintf("%s in the worst of %d rounds", f.Reason, n)
-	if lost > 0 {
-		f.AtLeast = true
-		f.Reason = fmt.Sprintf("%d operations failed, were not sent, or had not finished when the round was cut", lost)
+	f.Reason = fmt.Sprintf("%s in the worst of %s", f.Reason, counted(n, "round"))
+	if told != "" {
+		f.AtLeast = f.Observed != nil
+		f.Reason = told + ", which counts as beyond"
 	}
 	f.stalls(rounds)
 }
 
 // further says whether x is worse than y for a limit.
 func further(limit *profiles.Limit, x, y float64) bool {
-	if limit.Op == profiles.Less || limit.Op == profiles.LessEqual {
-		return x > y
+	if upward(limit.Op) {
+		return x < y
 	}
-	return x < y
+	return x > y
+}
+
+// lostWords says in words what became of the operations that have no latency,
+// or none that could be recorded. It is empty when there are none.
+func lostWords(d *measure.Distribution) string {
+	var words []string
+	for _, lost := range []struct {
+		n    int64
+		what string
+	}{
+		{d.Failed, "failed"}, {d.Missed, "could not be sent"},
+		{d.Unfinished, "did not finish"}, {d.Clamped, "took longer than can be recorded"},
+	} {
+		if lost.n > 0 {
+			words = append(words, fmt.Sprintf("%s %s", grouped(lost.n), lost.what))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "of the operations " + strings.Join(words, ", ")
 }
 
 // overRounds judges a statistic by its t-interval over the rounds.
@@ -313,16 +408,22 @@ func (f *Finding) overRounds(limit *profiles.Limit, rounds []measure.Round) {
 			values = append(values, x)
 		}
 	}
+	whole := merged(distributions(rounds))
 	if len(values) == 0 {
 		f.Reason = "no data: no round measured this"
 		return
 	}
 	f.observe(average(values))
 	interval := measure.MeanInterval(values)
-	f.interval(interval)
+	f.interval(measure.Interval{Low: max(0, interval.Low), High: interval.High}) // nothing that is measured is below 0
 	holds := limit.Holds(interval.Low) && limit.Holds(interval.High)
 	broken := !limit.Holds(interval.Low) && !limit.Holds(interval.High)
-	f.decide(holds, broken, fmt.Sprintf("the interval over %d rounds lies on both sides of the bound", len(values)))
+	f.decide(holds, broken, fmt.Sprintf("the interval over %s lies on both sides of the bound", counted(len(values), "round")))
+	if told := lostWords(whole); told != "" && limit.Stat.Name == profiles.StatMean {
+		// A mean with an operation that never ended is beyond every bound.
+		f.decide(false, true, "")
+		f.AtLeast, f.Reason = f.Observed != nil, told+", which counts as beyond"
+	}
 }
 
 func average(values []float64) float64 {
@@ -335,25 +436,25 @@ func average(values []float64) float64 {
 
 // statOf takes a statistic of one round.
 func statOf(stat profiles.Stat, r measure.Round) (float64, bool) {
-	if stat.Name == "value" {
-		if r.Value == nil {
+	if stat.Name == profiles.StatValue {
+		if r.Value == nil || finite(*r.Value) == nil {
 			return 0, false
 		}
 		return *r.Value, true
 	}
 	d := r.Distribution
-	if d == nil || d.Count()+d.Failed+d.Missed+d.Unfinished == 0 {
+	if d == nil || d.Count()+d.Lost() == 0 {
 		return 0, false
 	}
 	switch stat.Name {
-	case "max":
-		return d.Max(), true
-	case "min":
+	case profiles.StatMax:
+		return longest(d), true
+	case profiles.StatMin:
 		return d.Min(), true
-	case "mean":
+	case profiles.StatMean:
 		return d.Mean(), true
-	case "rate":
-		return d.Rate(r.Elapsed), true
+	case profiles.StatRate:
+		return d.Rate(r.Elapsed), r.Elapsed > 0
 	}
 	return d.Quantile(stat.Quantile), true
 }
@@ -361,7 +462,7 @@ func statOf(stat profiles.Stat, r measure.Round) (float64, bool) {
 func distributions(rounds []measure.Round) []*measure.Distribution {
 	var ds []*measure.Distribution
 	for _, r := range rounds {
-		if d := r.Distribution; d != nil && d.Count()+d.Failed+d.Missed+d.Unfinished > 0 {
+		if d := r.Distribution; d != nil && d.Count()+d.Lost() > 0 {
 			ds = append(ds, d)
 		}
 	}
@@ -389,16 +490,19 @@ func finite(x float64) *float64 {
 }
 
 // headroom is the bound over the observed value, or the other way round where
-// more is better.
+// more is better. Of a value that was cut it is known only where it is under 1.
 func (f *Finding) headroom(limit *profiles.Limit) {
 	if f.Observed == nil || *f.Observed <= 0 || limit.Bound <= 0 {
 		return
 	}
 	ratio := limit.Bound / *f.Observed
-	if limit.Op == profiles.Greater || limit.Op == profiles.GreaterEqual {
+	if upward(limit.Op) {
 		ratio = 1 / ratio
 	}
-	f.Headroom = &ratio
+	if f.AtLeast && ratio >= 1 {
+		return
+	}
+	f.Headroom = finite(ratio)
 }
 
 func (f *Finding) warnings(warnings []string) {
@@ -436,7 +540,7 @@ func beyond(limit *profiles.Limit, rounds []measure.Round) []measure.Round {
 	var bad []measure.Round
 	for _, r := range rounds {
 		x, ok := statOf(limit.Stat, r)
-		if d := r.Distribution; ok && (!limit.Holds(x) || d != nil && d.Failed+d.Unfinished+d.Missed > 0) {
+		if d := r.Distribution; ok && (!limit.Holds(x) || d != nil && d.Lost() > 0) {
 			bad = append(bad, r)
 		}
 	}

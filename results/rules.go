@@ -1,6 +1,7 @@
 package results
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -24,14 +25,16 @@ func persistence(run *Run) []Finding {
 	}}
 }
 
-// incidentRules says what each kind of incident is to a verdict. An incident
-// that is not here (OutOfTime) leaves it to the limits, which have too little
-// data then.
-var incidentRules = map[IncidentKind]struct {
+// incidentRule says what a kind of incident is to a verdict.
+type incidentRule struct {
 	name    string
 	status  Status
 	meaning string
-}{
+}
+
+// incidentRules has a rule for every kind but OutOfTime, which leaves it to the
+// limits: they have too little data then, or enough.
+var incidentRules = map[IncidentKind]incidentRule{
 	Stalled:     {"the volume answers", Fail, "a server on this volume stops: its readloops, its acknowledgements, its leaders"},
 	VolumeError: {"the volume gives no I/O error", Fail, "since nats-server 2.14.0 a critical write error ends the store that meets it"},
 	ToolError:   {"the step ran", Inconclusive, "nothing is known of what this step asks"},
@@ -44,9 +47,12 @@ var incidentRules = map[IncidentKind]struct {
 func incidents(run *Run) []Finding {
 	var all []Finding
 	for _, in := range run.Incidents {
-		rule, ok := incidentRules[in.Kind]
-		if !ok {
+		if in.Kind == OutOfTime {
 			continue
+		}
+		rule, known := incidentRules[in.Kind]
+		if !known {
+			rule = incidentRule{"nothing unknown went wrong", Inconclusive, "this program does not know what such an incident means"}
 		}
 		f := Finding{Name: rule.name, Status: rule.status, Step: in.Step, Meaning: rule.meaning,
 			Reason: fmt.Sprintf("%s after %s: %s", in.Kind, in.At.Sub(run.Started).Round(100*time.Millisecond), in.Detail)}
@@ -54,6 +60,10 @@ func incidents(run *Run) []Finding {
 			f.Cause = &cause.Cause{Name: incidentCause(run), Evidence: []string{in.Detail}}
 		}
 		all = append(all, f)
+	}
+	if run.Interrupted && !slices.ContainsFunc(run.Incidents, func(in Incident) bool { return in.Kind == Interrupted }) {
+		rule := incidentRules[Interrupted]
+		all = append(all, Finding{Name: rule.name, Status: rule.status, Reason: string(Interrupted), Meaning: rule.meaning})
 	}
 	return all
 }
@@ -67,79 +77,66 @@ func incidentCause(run *Run) cause.Name {
 	return cause.FileSystem
 }
 
-// stalls tells when the longest operations happened and what share of the
-// measured time they take; it is judged by max limits, never by quantiles.
+// stalls tells when operations stood still longest and what share of the
+// measured time that took; max limits judge it, quantiles do not see it.
 func (f *Finding) stalls(rounds []measure.Round) {
 	if f.Status == Pass {
 		return
 	}
-	var told []string
+	var all []standstill
 	stalled, measured := 0.0, 0.0
 	for _, r := range rounds {
 		measured += r.Elapsed
 		if r.Distribution == nil {
 			continue
 		}
-		for _, s := range r.Distribution.Stalls {
-			begin := r.Start.Add(time.Duration((s.At - s.Seconds) * float64(time.Second)))
-			told = append(told, fmt.Sprintf("%.1f s from %s on", s.Seconds, begin.UTC().Format("15:04:05.0 UTC")))
+		for _, s := range standstills(r.Distribution.Stalls) {
+			s.round = r.Start
+			all = append(all, s)
+			stalled += s.end - s.begin
 		}
-		stalled += stalledTime(r.Distribution.Stalls)
 	}
-	if len(told) > 0 && measured > 0 {
-		f.Reason += fmt.Sprintf("; stalled %.0f %% of the time: %s", 100*min(1, stalled/measured), strings.Join(told[:min(3, len(told))], ", "))
+	if len(all) == 0 || measured <= 0 {
+		return
 	}
+	slices.SortStableFunc(all, func(a, b standstill) int { return cmp.Compare(b.end-b.begin, a.end-a.begin) })
+	var told []string
+	for _, s := range all[:min(maxTold, len(all))] {
+		told = append(told, s.String())
+	}
+	f.Reason += fmt.Sprintf("; stalled %.0f %% of the time: %s", 100*min(1, stalled/measured), strings.Join(told, ", "))
 }
 
-// stalledTime is the length of the union of stalls: operations of many writers
-// wait for one and the same.
-func stalledTime(stalls []measure.Stall) float64 {
-	sorted := slices.Clone(stalls)
-	slices.SortFunc(sorted, func(a, b measure.Stall) int {
-		if a.At-a.Seconds < b.At-b.Seconds {
-			return -1
-		}
-		return 1
-	})
-	total, until := 0.0, 0.0
-	for _, s := range sorted {
-		if begin := max(s.At-s.Seconds, until); s.At > begin {
-			total, until = total+s.At-begin, s.At
-		}
-	}
-	return total
+// maxTold is how many standstills a finding names: the longest.
+const maxTold = 3
+
+// standstill is a time in which operations waited: seconds since the start of
+// its round.
+type standstill struct {
+	round      time.Time
+	begin, end float64
 }
 
-// askedWords are the parameters that say what a figure was found at, in the
-// order in which a person reads them, and the value that goes without saying.
-var askedWords = []struct{ parameter, words, unsaid string }{
-	{"groups", "%s Raft groups", ""},
-	{"role", "each as %s", ""},
-	{"rate", "%s msg/s", ""},
-	{"size", "writes of %s", ""},
-	{"message-size", "messages of %s", ""},
-	{"streams", "%s streams", ""},
-	{"concurrency", "writers: %s", ""},
-	{"writes-per-second", "%s writes/s", "0"},
-	{"sync", "sync %s", "default"},
-	{"cipher", "cipher %s", "none"},
-	{"compression", "compression %s", "none"},
-	{"max-concurrent-io", "%s slots", "4096"},
+func (s standstill) String() string {
+	begin := s.round.Add(time.Duration(s.begin * float64(time.Second)))
+	return fmt.Sprintf("%.1f s from %s on", s.end-s.begin, begin.UTC().Format("15:04:05.0 UTC"))
 }
 
-// asked says in words what a step asks of the volume.
-func asked(s Step) string {
-	var words []string
-	for _, w := range askedWords {
-		value, has := s.Parameters[w.parameter]
-		switch {
-		case !has, value == w.unsaid && s.Parameters["mode"] != "storm":
-		case w.parameter == "rate" && s.Parameters["mode"] == "closed":
-			words = append(words, "as fast as it goes")
-		case (w.parameter == "groups" || w.parameter == "role") && s.Parameters["mode"] == "write":
-		default:
-			words = append(words, fmt.Sprintf(w.words, value))
-		}
+// standstills joins stalls that overlap: operations of many writers wait for
+// one and the same.
+func standstills(stalls []measure.Stall) []standstill {
+	var all []standstill
+	for _, s := range stalls {
+		all = append(all, standstill{begin: max(0, s.At-s.Seconds), end: max(0, s.At)})
 	}
-	return strings.Join(words, ", ")
+	slices.SortFunc(all, func(a, b standstill) int { return cmp.Compare(a.begin, b.begin) })
+	joined := all[:0]
+	for _, s := range all {
+		if last := len(joined) - 1; last >= 0 && s.begin <= joined[last].end {
+			joined[last].end = max(joined[last].end, s.end)
+			continue
+		}
+		joined = append(joined, s)
+	}
+	return joined
 }

@@ -15,8 +15,5 @@ func Unseen(run *Run) []string {
 	if run.Volume.Device.Name == "" {
 		unseen = append(unseen, "what the device does: no block device of this volume is in /proc/diskstats, so a cause below the file system cannot be named")
 	}
-	if len(run.Slots.Judged) == 0 {
-		return unseen
-	}
 	return append(unseen, "the Raft layer above the disk: elections and proposals are driven through nats-server's own disk code, without its network")
 }

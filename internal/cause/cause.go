@@ -5,6 +5,7 @@ package cause
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"storebench/internal/measure"
@@ -41,7 +42,7 @@ type Case struct {
 	// Rounds are those beyond their bound, with the operations' distribution
 	// where there is one.
 	Rounds []measure.Round
-	// Seconds is the latency to be explained.
+	// Seconds is the latency to be explained; 0 when it is none, but a rate.
 	Seconds float64
 }
 
@@ -55,6 +56,7 @@ const (
 	cpuTaken       = 0.2  // by the hypervisor or a cgroup quota
 	memoryPressure = 0.2  // PSI memory some
 	deviceBusy     = 0.5  // of the device's time
+	deviceFull     = 0.9  // of the device's time: more would not fit
 	deviceRequest  = 0.1  // of the latency, spent in one request
 	deviceIdle     = 0.1  // of the device's time
 	ioPressure     = 0.25 // PSI io some
@@ -92,7 +94,10 @@ func slots(c Case) (Cause, bool) {
 		}
 		n, stuck = s.Slots, stuck+s.Waiters
 		waited += s.Seconds + float64(s.Waiters)*r.Elapsed
-		total += d.Mean()*float64(d.Count()) + float64(d.Unfinished)*r.Elapsed
+		if d.Count() > 0 {
+			total += d.Mean() * float64(d.Count())
+		}
+		total += float64(d.Unfinished) * r.Elapsed
 		longest = max(longest, s.Max)
 	}
 	if total == 0 || waited/total < slotShare {
@@ -146,7 +151,7 @@ func throttle(c Case) (Cause, bool) {
 	busy, known := meanKnown(c, deviceOf(func(d measure.Device) float64 { return d.Busy }))
 	io := mean(c, ioOf)
 	request := slowestRequest(c)
-	if !known || busy >= deviceIdle || io < ioPressure || request >= deviceRequest*c.Seconds {
+	if !known || busy >= deviceIdle || io < ioPressure || c.Seconds > 0 && request >= deviceRequest*c.Seconds {
 		return Cause{}, false
 	}
 	return Cause{Throttle, []string{fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI) while %s was %.0f %% busy and a request took %s",
@@ -154,11 +159,12 @@ func throttle(c Case) (Cause, bool) {
 }
 
 // device: it was busy, and one of its requests takes a good part of the
-// latency.
+// latency; or it was busy all the time, so that the latency is a queue of many
+// requests, as an election storm's is.
 func device(c Case) (Cause, bool) {
 	busy := mean(c, deviceOf(func(d measure.Device) float64 { return d.Busy }))
 	request := slowestRequest(c)
-	if busy < deviceBusy || request < deviceRequest*c.Seconds {
+	if busy < deviceBusy || busy < deviceFull && request < deviceRequest*c.Seconds {
 		return Cause{}, false
 	}
 	evidence := []string{fmt.Sprintf("%s was %.0f %% busy", deviceName(c), 100*busy)}
@@ -177,37 +183,61 @@ func device(c Case) (Cause, bool) {
 	return Cause{Device, evidence}, true
 }
 
-// networkFileSystems are those whose latency is a network's.
-var networkFileSystems = []string{"nfs", "cifs", "smb", "ceph", "gluster", "9p", "afs", "lustre"}
+// networkFileSystems are parts of the names of those whose latency is a
+// network's and a server's.
+var networkFileSystems = []string{
+	"nfs", "cifs", "smb", "ceph", "gluster", "lustre", "gpfs", "beegfs", "juicefs", "sshfs", "s3fs", "9p", "afs",
+}
 
-// fileSystem: nobody waits for a block device, and the file system is served
-// by a process or over a network.
+// servedFileSystems are the beginnings of the names of those that a process
+// serves, on this machine or on its host.
+var servedFileSystems = []string{"fuse", "virtiofs"}
+
+// fileSystem: the file system is served over a network, where no block device
+// of this machine can be slow; or it is served by a process, and nobody waits
+// for a block device behind that.
 func fileSystem(c Case) (Cause, bool) {
+	evidence := []string{"the file system is " + c.FileSystem}
 	io, known := meanKnown(c, ioOf)
-	if known && io >= ioPressure {
-		return Cause{}, false
+	if known {
+		evidence = append(evidence, ioWords(io))
 	}
-	what := fmt.Sprintf("the file system is %s and no task waited for a block device (PSI io %.0f %%)", c.FileSystem, 100*io)
-	for _, name := range networkFileSystems {
-		if strings.Contains(c.FileSystem, name) {
-			return Cause{Network, []string{what}}, true
-		}
+	contains := func(name string) bool { return strings.Contains(c.FileSystem, name) }
+	begins := func(name string) bool { return strings.HasPrefix(c.FileSystem, name) }
+	switch {
+	case slices.ContainsFunc(networkFileSystems, contains):
+		return Cause{Network, evidence}, true
+	case slices.ContainsFunc(servedFileSystems, begins) && known && io < ioSilent:
+		return Cause{FileSystem, evidence}, true
 	}
-	return Cause{FileSystem, []string{what}}, strings.HasPrefix(c.FileSystem, "fuse")
+	return Cause{}, false
+}
+
+// ioWords says how much tasks waited for block devices.
+func ioWords(io float64) string {
+	text := fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI)", 100*io)
+	if io < ioSilent {
+		text += ": the wait is not in a block device"
+	}
+	return text
 }
 
 // seen lists what was observed where no rule speaks.
 func seen(c Case) []string {
 	var all []string
 	if io, ok := meanKnown(c, ioOf); ok {
-		text := fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI)", 100*io)
-		if io < ioSilent {
-			text += ": the wait is not in a block device"
-		}
-		all = append(all, text)
+		all = append(all, ioWords(io))
 	}
 	if busy, ok := meanKnown(c, deviceOf(func(d measure.Device) float64 { return d.Busy })); ok {
 		all = append(all, fmt.Sprintf("%s was %.0f %% busy", deviceName(c), 100*busy))
+	}
+	if busy, ok := meanKnown(c, func(x measure.Context) (float64, bool) {
+		return of(x.CPU, func(p measure.CPU) float64 { return p.Busy })
+	}); ok {
+		all = append(all, fmt.Sprintf("the processors were %.0f %% busy", 100*busy))
+	}
+	if len(all) == 0 {
+		all = append(all, "nothing could be observed beside it here: no pressure figures (PSI), no counters of a block device")
 	}
 	return all
 }

@@ -112,3 +112,22 @@ type GC struct {
 	Pause    float64 `json:"pause_seconds"`
 	MaxPause float64 `json:"max_pause_seconds"`
 }
+
+// crowded is the share of busy processors from which on tasks that wait for
+// one wait for somebody else's work.
+const crowded = 0.9
+
+// CPULost is the share of the round (0 to 1) in which this machine kept
+// processors from us: taken by the hypervisor, held back by a quota, or, when
+// all were busy, used by others while tasks waited (PSI). Operations are late by
+// it whatever the volume does.
+func (c Context) CPULost() float64 {
+	if c.CPU == nil {
+		return 0
+	}
+	lost := c.CPU.Steal + c.CPU.Throttled
+	if c.Pressure != nil && c.CPU.Busy >= crowded {
+		lost = max(lost, c.Pressure.CPU*(1-min(1, c.CPU.Own/c.CPU.Busy)))
+	}
+	return min(1, lost)
+}

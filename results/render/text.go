@@ -9,54 +9,68 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
 	"storebench/internal/measure"
+	"storebench/internal/volume"
 	"storebench/profiles"
 	"storebench/results"
 )
 
 var _ = register(Format{Name: "text", Ext: ".txt", Summary: "for a person in a terminal", Render: renderText})
 
-// textWidth is where sentences are folded; tables take what they need.
-const textWidth = 110
+// textWidth is where sentences are folded, in columns; a table takes what it
+// needs, which is about as much.
+const textWidth = 118
 
 // renderText writes the verdict last, where a terminal shows it.
 func renderText(w io.Writer, r Report) error {
 	var out bytes.Buffer
 	for _, part := range []func(io.Writer, Report){
-		writeHead, writeMeasured, writeLimits, writeServers, writeNotes, writeUnseen, writeFailures, writeVerdict,
+		writeHead, writeMeasured, writeLimits, writeSkipped, writeInformative, writeNotes, writeUnseen, writeFailures, writeVerdict,
 	} {
 		part(&out, r)
 	}
-	_, err := w.Write(out.Bytes())
+	_, err := w.Write(bytes.Map(printable, out.Bytes()))
 	return err
+}
+
+// printable keeps what a run document from elsewhere holds from steering the
+// terminal.
+func printable(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' {
+		return unicode.ReplacementChar
+	}
+	return r
 }
 
 // writeHead says what was looked at and what was asked of it.
 func writeHead(w io.Writer, r Report) {
 	run, v := r.Run, r.Run.Volume
-	fmt.Fprintf(w, "volume   %s: %s\n", v.Path, strings.Join(volumeWords(run), ", "))
+	head(w, "volume", v.Path+": "+strings.Join(volumeWords(v), ", "))
 	if len(v.MountOptions) > 0 {
-		fmt.Fprintf(w, "mounted  %s (%s)\n", v.MountPoint, strings.Join(v.MountOptions, ","))
+		head(w, "mounted", fmt.Sprintf("%s (%s)", v.MountPoint, strings.Join(v.MountOptions, ",")))
 	}
-	fmt.Fprintf(w, "host     %s/%s %s, %d CPUs, %s memory; nats-server %s\n",
-		run.Host.OS, run.Host.Arch, run.Host.Kernel, run.Host.CPUs, bytesOf(float64(run.Host.Memory)), run.Tool.NATSServer)
-	fmt.Fprintf(w, "asked    profile %s: %s\n", run.Profile.Name, workload(run.Profile.Workload))
+	head(w, "persists", persistence(v.Persistence))
+	head(w, "host", strings.Join(hostWords(run), ", "))
+	head(w, "asked", fmt.Sprintf("profile %s: %s", run.Profile.Name, workload(run.Profile.Workload)))
 	if len(run.Slots.Judged) > 0 {
-		fmt.Fprintf(w, "slots    max_concurrent_io %s (%s)\n", joinInts(run.Slots.Judged), run.Slots.Source)
+		head(w, "slots", fmt.Sprintf("max_concurrent_io %s (%s)", joinInts(run.Slots.Judged), run.Slots.Source))
 	}
-	fmt.Fprintf(w, "run      %s, %s, %.1f s of %.0f s, seed %d, storebench %s\n", run.ID,
-		run.Started.UTC().Format(time.RFC3339), run.Ended.Sub(run.Started).Seconds(), run.Budget, run.Seed, run.Tool.Version)
-	if len(run.Labels) > 0 {
-		fmt.Fprintf(w, "labels   %s\n", joinLabels(run.Labels))
+	head(w, "run", fmt.Sprintf("%s, %s, %.1f s of %.0f s, seed %d, storebench %s", run.ID,
+		run.Started.UTC().Format(time.RFC3339), run.Ended.Sub(run.Started).Seconds(), run.Budget, run.Seed, run.Tool.Version))
+	head(w, "labels", joinLabels(run.Labels))
+}
+
+func head(w io.Writer, name, value string) {
+	if value != "" {
+		paragraph(w, "", fmt.Sprintf("%-8s  ", name), value)
 	}
 }
 
-func volumeWords(run *results.Run) []string {
-	v := run.Volume
+func volumeWords(v volume.Facts) []string {
 	if v.FileSystem == "" {
 		return []string{"nothing is known of it"}
 	}
@@ -67,9 +81,28 @@ func volumeWords(run *results.Run) []string {
 	return append(words, bytesOf(float64(v.SizeBytes)), bytesOf(float64(v.AvailableBytes))+" available")
 }
 
+// persistence says whether what was synced is there after a power cut.
+func persistence(p volume.Persistence) string {
+	word, ok := map[volume.PersistenceState]string{
+		volume.PersistenceAssumed: "assumed", volume.PersistenceUnknown: "unknown", volume.NotPersistent: "NO",
+	}[p.State]
+	if !ok || p.How == "" {
+		return word
+	}
+	return word + ": " + p.How
+}
+
+func hostWords(run *results.Run) []string {
+	words := []string{strings.TrimSpace(run.Host.OS + "/" + run.Host.Arch + " " + run.Host.Kernel), counted(run.Host.CPUs, "CPU")}
+	if run.Host.Memory > 0 {
+		words = append(words, bytesOf(float64(run.Host.Memory))+" memory")
+	}
+	return append(words, "nats-server "+run.Tool.NATSServer)
+}
+
 func workload(w profiles.Workload) string {
-	return fmt.Sprintf("%s msg/s × %s over %d streams, %d consumers, %s Raft groups, sync %s, cipher %s",
-		grouped(w.Rate), w.MessageSize, w.Streams, w.Consumers, grouped(float64(w.Groups)), w.Sync, w.Cipher)
+	return fmt.Sprintf("%s messages/s of %s over %s, %s, %s, sync %s, cipher %s",
+		grouped(w.Rate), spaced(w.MessageSize), counted(w.Streams, "stream"), counted(w.Consumers, "consumer"), counted(w.Groups, "Raft group"), w.Sync, w.Cipher)
 }
 
 func joinInts(all []int) string {
@@ -88,38 +121,39 @@ func joinLabels(labels map[string]string) string {
 	return strings.Join(words, " ")
 }
 
-func newTable(w io.Writer, header ...any) table.Writer {
-	t := table.NewWriter()
-	t.SetOutputMirror(w)
-	t.SetStyle(table.StyleLight)
-	t.Style().Options = table.Options{SeparateHeader: true}
-	t.Style().Box.PaddingLeft = ""
-	t.Style().Box.PaddingRight = "  "
-	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(header)
-	return t
-}
-
-func alignRight(t table.Writer, columns ...int) {
-	var configs []table.ColumnConfig
-	for _, n := range columns {
-		configs = append(configs, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.SetColumnConfigs(configs)
-}
-
-// writeMeasured is one line a measurement, over all its rounds.
+// writeMeasured is a line a metric below each step, over all its rounds.
 func writeMeasured(w io.Writer, r Report) {
 	if len(r.Run.Measurements) == 0 {
 		return
 	}
-	fmt.Fprintln(w)
-	t := newTable(w, "step", "metric", "p50", "p99", "p99.9", "max", "rate", "operations", "rounds")
-	alignRight(t, 3, 4, 5, 6, 7, 8, 9)
-	for _, m := range inStepOrder(r.Run) {
-		t.AppendRow(measuredRow(r.Run, m))
+	s := newSheet("measured", "p50", "p99", "p99.9", "p99.9 within (95 %)", "max", "rate", "operations")
+	s.alignRight(2, 3, 4, 6, 7, 8)
+	width := 0
+	for _, m := range r.Run.Measurements {
+		width = max(width, text.RuneWidthWithoutEscSequences(m.Metric))
 	}
-	t.Render()
+	last := ""
+	for _, m := range inStepOrder(r.Run) {
+		step := r.Run.StepOf(m)
+		if title := step.Title(); title != last {
+			s.line("", stepLine(step, len(m.Rounds)))
+			last = title
+		}
+		writeMetric(s, m, width)
+	}
+	s.write(w)
+}
+
+// stepLine names a step with what it asks and how often it ran.
+func stepLine(s results.Step, rounds int) string {
+	line := s.Title() + ": " + strings.TrimPrefix(s.Asked()+", ", ", ") + counted(rounds, "round")
+	if s.Extended {
+		line += " (extended, since the first were not enough to tell)"
+	}
+	if s.Informative {
+		line += " (for information)"
+	}
+	return line
 }
 
 // inStepOrder sorts measurements as their steps stand in the profile; the
@@ -132,122 +166,252 @@ func inStepOrder(run *results.Run) []measure.Measurement {
 	return order
 }
 
-func measuredRow(run *results.Run, m measure.Measurement) table.Row {
-	name := run.StepOf(m).Title()
-	whole, rate, values := &measure.Distribution{}, 0.0, []float64{}
+// writeMetric writes latencies as a row, anything else as a line of its own.
+func writeMetric(s *sheet, m measure.Measurement, width int) {
+	var ds []*measure.Distribution
+	var values []float64
+	rate := 0.0
 	for _, round := range m.Rounds {
 		switch {
 		case round.Distribution != nil:
-			if err := whole.Merge(round.Distribution); err != nil {
-				continue // a clash of units within one metric cannot be
-			}
+			ds = append(ds, round.Distribution)
 			rate += round.Distribution.Rate(round.Elapsed) / float64(len(m.Rounds))
 		case round.Value != nil:
 			values = append(values, *round.Value)
+		case round.Series != nil:
+			values = append(values, round.Series.Values...)
 		}
 	}
-	if len(values) > 0 {
-		return table.Row{name, m.Metric, medianRange(values, m.Unit), "", "", "", "", "", len(values)}
+	name := fmt.Sprintf("  %-*s", width, m.Metric)
+	if len(ds) == 0 {
+		s.line("", name+"  "+medianRange(values, m.Unit))
+		return
 	}
+	whole := merged(ds)
 	at := func(q float64) string { x := whole.Quantile(q); return figure(&x, m.Unit) }
-	longest := whole.Max()
-	most := figure(&longest, m.Unit)
-	if whole.Unfinished > 0 {
-		most = "> " + most
+	far := measure.QuantileInterval(ds, .999)
+	s.row(name, at(.5), at(.99), at(.999), span(&far.Low, &far.High, m.Unit), longest(whole, m.Unit), figure(&rate, measure.PerSecond), grouped(float64(whole.Count())))
+	if gone := lost(whole); gone != "" {
+		s.line(strings.Repeat(" ", 4), gone)
 	}
-	return table.Row{name, m.Metric, at(.5), at(.99), at(.999), most, figure(&rate, measure.PerSecond), operations(whole), len(m.Rounds)}
+}
+
+func merged(ds []*measure.Distribution) *measure.Distribution {
+	whole := &measure.Distribution{}
+	for _, d := range ds {
+		_ = whole.Merge(d) // fails only when counts overflow, which those of a run cannot
+	}
+	return whole
+}
+
+// longest is the longest latency; an operation that did not finish took longer.
+func longest(d *measure.Distribution, unit measure.Unit) string {
+	most := d.Max()
+	if d.Unfinished > 0 {
+		return "> " + figure(&most, unit)
+	}
+	return figure(&most, unit)
 }
 
 // medianRange writes the median of single values with their range.
 func medianRange(values []float64, unit measure.Unit) string {
+	if len(values) == 0 {
+		return "–"
+	}
 	sorted := slices.Sorted(slices.Values(values))
 	middle, least, most := sorted[len(sorted)/2], sorted[0], sorted[len(sorted)-1]
+	if least == most {
+		return figure(&middle, unit)
+	}
 	return fmt.Sprintf("%s (%s to %s)", figure(&middle, unit), figure(&least, unit), figure(&most, unit))
 }
 
-func operations(d *measure.Distribution) string {
-	text := grouped(float64(d.Count()))
-	for _, lost := range []struct {
+// lost says what became of the operations that have no latency.
+func lost(d *measure.Distribution) string {
+	var words []string
+	for _, l := range []struct {
 		n    int64
-		name string
-	}{{d.Failed, "failed"}, {d.Missed, "missed"}, {d.Unfinished, "unfinished"}} {
-		if lost.n > 0 {
-			text += fmt.Sprintf(" +%d %s", lost.n, lost.name)
+		what string
+	}{{d.Failed, "failed"}, {d.Missed, "could not be sent"}, {d.Unfinished, "did not finish"}} {
+		if l.n > 0 {
+			words = append(words, grouped(float64(l.n))+" "+l.what)
 		}
 	}
-	return text
+	if len(words) == 0 {
+		return ""
+	}
+	return "besides these " + strings.Join(words, ", ")
 }
 
-// writeLimits is one line a limit and measurement.
+// writeLimits is a line a limit below each step that it was held against.
 func writeLimits(w io.Writer, r Report) {
-	fmt.Fprintln(w)
-	t := newTable(w, "status", "limit", "observed", "interval", "headroom", "asked")
-	alignRight(t, 3, 4, 5)
-	for _, f := range r.Verdict.Findings {
-		if f.Limit != nil {
-			t.AppendRow(table.Row{f.Status, f.Name, observed(f), interval(f), headroom(f), f.Asked})
-		} else {
-			t.AppendRow(table.Row{f.Status, f.Name, "", "", "", f.Step})
+	if len(r.Verdict.Findings) == 0 {
+		fmt.Fprint(w, "\nno limit was judged\n")
+		return
+	}
+	s := newSheet("limits", "status", "observed", "within (95 %)", "headroom")
+	s.alignRight(3, 5)
+	for _, group := range byStep(r.Verdict.Findings) {
+		s.line("", heading(group))
+		for _, f := range group {
+			s.row("  "+f.Name, f.Status.String(), observed(f), interval(f), headroom(f))
 		}
 	}
-	t.Render()
+	s.write(w)
+}
+
+// byStep groups findings by their step, in the order in which steps come first.
+func byStep(findings []results.Finding) [][]results.Finding {
+	var groups [][]results.Finding
+	for _, f := range findings {
+		at := slices.IndexFunc(groups, func(g []results.Finding) bool { return g[0].Step == f.Step })
+		if at < 0 {
+			at, groups = len(groups), append(groups, nil)
+		}
+		groups[at] = append(groups[at], f)
+	}
+	return groups
+}
+
+// heading is what a step asked; what went wrong at it does not say so.
+func heading(group []results.Finding) string {
+	for _, f := range group {
+		if f.Asked != "" {
+			return where(f)
+		}
+	}
+	return where(group[0])
+}
+
+// where says what a finding was found at.
+func where(f results.Finding) string {
+	switch {
+	case f.Step == "":
+		return "the whole run"
+	case f.Asked == "":
+		return f.Step
+	}
+	return f.Step + ": " + f.Asked
 }
 
 func observed(f results.Finding) string {
-	text := figure(f.Observed, f.Unit)
-	if f.AtLeast {
-		return "over " + text
+	switch {
+	case f.Observed == nil && f.Limit == nil:
+		return ""
+	case f.AtLeast:
+		return "over " + figure(f.Observed, f.Unit)
 	}
-	return text
+	return figure(f.Observed, f.Unit)
 }
 
-func interval(f results.Finding) string {
+func interval(f results.Finding) string { return span(f.Low, f.High, f.Unit) }
+
+// span writes an interval whose ends may be unknown.
+func span(low, high *float64, unit measure.Unit) string {
+	const unknown = "–"
+	from, to := figure(low, unit), figure(high, unit)
 	switch {
-	case f.Low == nil && f.High == nil:
+	case from == unknown && to == unknown:
 		return ""
-	case f.High == nil:
-		return "over " + figure(f.Low, f.Unit)
-	case f.Low == nil:
-		return "under " + figure(f.High, f.Unit)
+	case to == unknown && from == "0":
+		return ""
+	case to == unknown:
+		return "over " + from
+	case from == unknown:
+		return "under " + to
+	case from == to:
+		return from
 	}
-	return figure(f.Low, f.Unit) + " to " + figure(f.High, f.Unit)
+	return from + " to " + to
 }
 
 func headroom(f results.Finding) string {
 	if f.Headroom == nil {
 		return ""
 	}
-	return significant(*f.Headroom) + "×"
+	const least = .01
+	switch x := *f.Headroom; {
+	case x < least:
+		return fmt.Sprintf("under %.2f×", least)
+	case f.AtLeast:
+		return fmt.Sprintf("under %.2f×", x)
+	case x < 10:
+		return fmt.Sprintf("%.2f×", x)
+	default:
+		return grouped(x) + "×"
+	}
 }
 
-// writeServers tells of servers that this volume does not carry: the limits at
-// the slots of versions that the run is not judged at.
-func writeServers(w io.Writer, r Report) {
+// writeSkipped names the limits that a partial verdict says nothing of.
+func writeSkipped(w io.Writer, r Report) {
+	list(w, "limits that were not judged, because their steps were left out", r.Verdict.Skipped)
+}
+
+// writeInformative tells of limits held against informative steps: mostly the
+// servers that this volume does not carry.
+func writeInformative(w io.Writer, r Report) {
 	for _, f := range r.Verdict.Informative {
-		word := "carries"
-		if f.Status == results.Fail || f.Status == results.Warn {
-			word = "does not carry"
-		} else if f.Status == results.Inconclusive {
-			word = "may or may not carry"
+		slots, isServer := f.Labels["max-concurrent-io"]
+		if !isServer {
+			paragraph(w, "\n", "besides   ", fmt.Sprintf("%s is %s for %s: observed %s. This changes nothing in the verdict.", f.Name, f.Status, where(f), observed(f)))
+			continue
 		}
-		paragraph(w, "\n", "servers  ", fmt.Sprintf("this volume %s servers with max_concurrent_io %s (%s): %s, observed %s. This changes nothing in the verdict.",
-			word, f.Labels["max-concurrent-io"], r.Run.StepNote(f.Step), f.Name, observed(f)))
+		if note := r.Run.StepNote(f.Step); note != "" {
+			slots += " (" + note + ")"
+		}
+		paragraph(w, "\n", "servers   ", fmt.Sprintf("this volume %s servers with max_concurrent_io %s: %s, observed %s. This changes nothing in the verdict.",
+			carries(f.Status), slots, f.Name, observed(f)))
 	}
+}
+
+func carries(s results.Status) string {
+	switch s {
+	case results.Pass:
+		return "carries"
+	case results.Fail, results.Warn:
+		return "does not carry"
+	}
+	return "may or may not carry"
 }
 
 func writeNotes(w io.Writer, r Report) {
-	notes := slices.Clone(r.Run.Notes)
+	var notes []string
+	tell := func(note string) {
+		if !slices.Contains(notes, note) {
+			notes = append(notes, note)
+		}
+	}
+	for _, note := range slices.Concat(r.Run.Notes, r.Run.Volume.Notes) {
+		tell(note)
+	}
 	for _, m := range inStepOrder(r.Run) {
 		for _, warning := range m.Warnings {
-			notes = append(notes, r.Run.StepOf(m).Title()+": "+warning)
+			tell(r.Run.StepOf(m).Title() + ": " + warning)
 		}
 	}
-	for _, in := range r.Run.Incidents {
-		if in.Kind == results.OutOfTime {
-			notes = append(notes, in.Step+": "+in.Detail)
-		}
+	for _, note := range outOfTime(r.Run) {
+		tell(note)
 	}
-	list(w, "notes", slices.Compact(notes))
+	list(w, "notes", notes)
+}
+
+// outOfTime tells once for all steps that met the same end of the budget.
+func outOfTime(run *results.Run) []string {
+	var details []string
+	steps := map[string][]string{}
+	for _, in := range run.Incidents {
+		if in.Kind != results.OutOfTime {
+			continue
+		}
+		if steps[in.Detail] == nil {
+			details = append(details, in.Detail)
+		}
+		steps[in.Detail] = append(steps[in.Detail], in.Step)
+	}
+	for i, detail := range details {
+		details[i] = strings.Join(steps[detail], ", ") + ": " + detail
+	}
+	return details
 }
 
 func writeUnseen(w io.Writer, r Report) {
@@ -264,23 +428,28 @@ func list(w io.Writer, title string, items []string) {
 	}
 }
 
-// writeFailures explains each finding that does not hold.
+// writeFailures explains each finding that does not hold, the worst last.
 func writeFailures(w io.Writer, r Report) {
-	for _, f := range r.Verdict.Findings {
-		if f.Status == results.Pass {
-			continue
+	for _, status := range []results.Status{results.Warn, results.Inconclusive, results.Fail} {
+		for _, f := range r.Verdict.Findings {
+			if f.Status == status {
+				writeFailure(w, f)
+			}
 		}
-		fmt.Fprintf(w, "\n%s  %s\n", strings.ToUpper(f.Status.String()), f.Name)
-		detail(w, "at", strings.TrimPrefix(f.Step+": "+f.Asked, ": "))
-		if f.Observed != nil {
-			detail(w, "observed", strings.TrimSpace(observed(f)+" "+bracketed(interval(f))))
-		}
-		detail(w, "reason", f.Reason)
-		if f.Cause != nil {
-			detail(w, "cause", strings.TrimSuffix(string(f.Cause.Name)+": "+strings.Join(f.Cause.Evidence, "; "), ": "))
-		}
-		detail(w, "for NATS", f.Meaning)
 	}
+}
+
+func writeFailure(w io.Writer, f results.Finding) {
+	fmt.Fprintf(w, "\n%s  %s\n", strings.ToUpper(f.Status.String()), f.Name)
+	detail(w, "at", where(f))
+	if f.Observed != nil {
+		detail(w, "observed", strings.TrimSpace(observed(f)+" "+bracketed(interval(f))))
+	}
+	detail(w, "reason", f.Reason)
+	if f.Cause != nil {
+		detail(w, "cause", strings.TrimSuffix(string(f.Cause.Name)+": "+strings.Join(f.Cause.Evidence, "; "), ": "))
+	}
+	detail(w, "for NATS", f.Meaning)
 }
 
 func bracketed(s string) string {
@@ -321,7 +490,11 @@ func writeVerdict(w io.Writer, r Report) {
 			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
 		}
 	}
-	fmt.Fprintf(w, "\nVERDICT  %s: %s (%s)\n", verdictWord(r.Verdict), sentence(r), strings.Join(parts, ", "))
+	counts := ""
+	if len(parts) > 0 {
+		counts = " (" + strings.Join(parts, ", ") + ")"
+	}
+	paragraph(w, "\n", "VERDICT   ", verdictWord(r.Verdict)+": "+sentence(r)+counts)
 }
 
 func verdictWord(v results.Verdict) string {
@@ -341,9 +514,16 @@ func sentence(r Report) string {
 	case v.Status == results.Inconclusive:
 		return "this run cannot tell whether the volume sustains what " + asked + " asks"
 	case v.Partial:
-		return fmt.Sprintf("what was judged holds, and %d limits were left out", len(v.Skipped))
+		return fmt.Sprintf("what was judged holds, and %s not judged", wereCounted(len(v.Skipped), "limit"))
 	case v.Status == results.Warn:
 		return "qualified for " + asked + ", outside of what a healthy node shows"
 	}
 	return "qualified for " + asked
+}
+
+func wereCounted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing + " was"
+	}
+	return counted(n, thing) + " were"
 }

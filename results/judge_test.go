@@ -1,0 +1,457 @@
+package results
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"storebench/internal/cause"
+	"storebench/internal/measure"
+	"storebench/internal/volume"
+	"storebench/profiles"
+)
+
+const ms = time.Millisecond
+
+// TestJudgeStatistics holds one limit against rounds, for every statistic and
+// both directions.
+func TestJudgeStatistics(t *testing.T) {
+	fast := latencies(ops{1000, 1 * ms})
+	slow := latencies(ops{1000, 50 * ms})
+	tests := []struct {
+		name      string
+		limit     string
+		rounds    []measure.Round
+		want      Status
+		undecided bool
+		reason    string // a part of it
+	}{
+		{"quantile kept", "disk.write p99 < 10ms", times(3, fast), Pass, false, "holds"},
+		{"quantile kept at most", "disk.write p99 <= 10ms", times(3, fast), Pass, false, "holds"},
+		{"quantile broken", "disk.write p99 < 10ms", times(3, slow), Fail, false, "beyond the bound"},
+		{"quantile broken by a share", "disk.write p99 < 10ms", times(3, latencies(ops{900, ms}, ops{100, 50 * ms})), Fail, false, "beyond the bound"},
+		{"quantile kept with a share beyond", "disk.write p99 < 10ms", times(3, latencies(ops{9990, ms}, ops{10, 50 * ms})), Pass, false, "holds"},
+		{"quantile with a share at the bound", "disk.write p99 < 10ms", times(3, latencies(ops{990, ms}, ops{10, 50 * ms})), Inconclusive, true, "too few independent operations"},
+		{"quantile with too few operations", "disk.write p99 < 10ms", times(3, latencies(ops{100, ms})), Inconclusive, true, "too few independent operations"},
+		{"a rarer quantile with too few operations", "disk.write p99.9 < 10ms", times(3, fast), Inconclusive, true, "too few independent operations"},
+		{"median with few operations", "disk.write p50 < 10ms", times(3, latencies(ops{100, ms})), Pass, false, "holds"},
+		{"quantile at least, kept", "disk.write p50 > 10ms", times(3, slow), Pass, false, "holds"},
+		{"quantile at least, broken", "disk.write p50 >= 10ms", times(3, fast), Fail, false, "beyond the bound"},
+		{"quantile at least, at the bound", "disk.write p50 > 10ms", times(3, latencies(ops{500, ms}, ops{500, 50 * ms})), Inconclusive, true, "too few independent operations"},
+
+		{"max kept", "disk.write max < 2s", times(3, fast), Pass, false, "holds in the worst of 3 rounds"},
+		{"max broken in one round", "disk.write max < 2s", append(times(2, fast), latencies(ops{999, ms}, ops{1, 3 * time.Second})), Fail, false, "stalled 33 % of the time: 1.0 s"},
+		{"max broken in the first round", "disk.write max < 2s", append([]measure.Round{latencies(ops{999, ms}, ops{1, 3 * time.Second})}, fast), Fail, false, "in the worst of 2 rounds"},
+		{"max at the bound", "disk.write max < 1ms", times(3, fast), Fail, false, "beyond the bound"},
+		{"max at most the bound", "disk.write max <= 1ms", times(3, fast), Pass, false, "holds"},
+		{"max at least, kept", "disk.write max > 10ms", times(3, slow), Pass, false, "holds"},
+		{"max at least, broken in one round", "disk.write max > 10ms", append(times(2, slow), fast), Fail, false, "beyond the bound"},
+
+		{"value kept", "disk.write value < 4s", values(1, 2, 3), Pass, false, "holds in the worst of 3 rounds"},
+		{"value broken in one round", "disk.write value < 4s", values(1, 5, 3), Fail, false, "beyond the bound"},
+		{"value at least, kept", "disk.write value > 2s", values(3, 4), Pass, false, "holds"},
+		{"value at least, broken in one round", "disk.write value >= 2s", values(3, 1, 4), Fail, false, "beyond the bound"},
+		{"value that is no number", "disk.write value < 4s", values(math.NaN()), Inconclusive, false, "no data"},
+		{"value of latencies", "disk.write value < 4s", times(3, fast), Inconclusive, false, "no data"},
+		{"quantile of values", "disk.write p99 < 4s", values(1, 2), Inconclusive, false, "no data"},
+		{"max of values", "disk.write max < 4s", values(1, 2), Inconclusive, false, "no data"},
+
+		{"mean kept", "disk.write mean < 10ms", times(3, fast), Pass, false, "holds"},
+		{"mean broken", "disk.write mean < 10ms", times(3, slow), Fail, false, "beyond the bound"},
+		{"mean on both sides", "disk.write mean < 10ms", append(times(2, fast), latencies(ops{1000, 12 * ms})), Inconclusive, true, "both sides of the bound"},
+		{"mean of one round", "disk.write mean < 10ms", times(1, fast), Inconclusive, true, "over 1 round lies"},
+		{"mean at least, kept", "disk.write mean > 10ms", times(3, slow), Pass, false, "holds"},
+		{"mean at least, broken", "disk.write mean >= 10ms", times(3, fast), Fail, false, "beyond the bound"},
+		{"min kept", "disk.write min < 10ms", times(3, latencies(ops{10, 50 * ms}, ops{1, ms})), Pass, false, "holds"},
+		{"min broken", "disk.write min < 10ms", times(3, slow), Fail, false, "beyond the bound"},
+		{"min at least, kept", "disk.write min > 10ms", times(3, slow), Pass, false, "holds"},
+		{"min at least, broken", "disk.write min > 10ms", times(3, latencies(ops{10, 50 * ms}, ops{1, ms})), Fail, false, "beyond the bound"},
+		{"rate kept", "disk.write rate > 900/s", times(3, fast), Pass, false, "holds"},
+		{"rate broken", "disk.write rate > 2000/s", times(3, fast), Fail, false, "beyond the bound"},
+		{"rate on both sides", "disk.write rate > 1000/s", []measure.Round{fast, latencies(ops{900, ms}), latencies(ops{1500, ms})}, Inconclusive, true, "both sides of the bound"},
+		{"rate at most, kept", "disk.write rate < 2000/s", times(3, fast), Pass, false, "holds"},
+		{"rate at most, broken", "disk.write rate <= 500/s", times(3, fast), Fail, false, "beyond the bound"},
+		{"rate of no time", "disk.write rate > 1/s", []measure.Round{{Distribution: fast.Distribution}}, Inconclusive, false, "no data"},
+
+		{"a round without operations", "disk.write p99 < 10ms", []measure.Round{latencies()}, Inconclusive, false, "no data"},
+		{"a round of nothing", "disk.write max < 10ms", []measure.Round{{}}, Inconclusive, false, "no data"},
+		{"another metric", "disk.read p99 < 10ms", times(3, fast), Inconclusive, false, "no data: no step measured this"},
+		{"another probe", "tape.write p99 < 10ms", times(3, fast), Inconclusive, false, "no data: no step measured this"},
+		{"labels that match", "disk.write{size=4*} max < 10ms", times(3, fast), Pass, false, "holds"},
+		{"labels that do not match", "disk.write{size=8KiB} max < 10ms", times(3, fast), Inconclusive, false, "no data: no step measured this"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			v := Judge(runOf(t, tt.rounds, tt.limit))
+			if len(v.Findings) != 1 {
+				t.Fatalf("%d findings, want 1", len(v.Findings))
+			}
+			f := v.Findings[0]
+			if v.Status != tt.want || f.Status != tt.want || f.Undecided != tt.undecided || !strings.Contains(f.Reason, tt.reason) {
+				t.Errorf("verdict %s, finding %s (undecided %v): %s\nwant %s (undecided %v): %s", v.Status, f.Status, f.Undecided, f.Reason, tt.want, tt.undecided, tt.reason)
+			}
+			if (f.Cause != nil) != (tt.want == Fail) {
+				t.Errorf("cause %v of a finding that is %s", f.Cause, f.Status)
+			}
+			if v.Undecided()["disk"] != tt.undecided {
+				t.Errorf("steps to be extended: %v", v.Undecided())
+			}
+		})
+	}
+}
+
+// TestJudgeLostOperations shows that an operation without a latency counts as
+// slower than every bound.
+func TestJudgeLostOperations(t *testing.T) {
+	failed := func(n int64) func(*measure.Distribution) { return func(d *measure.Distribution) { d.Failed = n } }
+	missed := func(n int64) func(*measure.Distribution) { return func(d *measure.Distribution) { d.Missed = n } }
+	unfinished := func(n int64) func(*measure.Distribution) {
+		return func(d *measure.Distribution) { d.Unfinished = n; d.AddStall(1, 4) }
+	}
+	clamped := func(n int64) func(*measure.Distribution) { return func(d *measure.Distribution) { d.Clamped = n } }
+	tests := []struct {
+		name    string
+		limit   string
+		change  func(*measure.Distribution)
+		want    Status
+		atLeast bool
+		reason  string
+	}{
+		{"one failed of many, quantile", "disk.write p99 < 10ms", failed(1), Pass, false, "3 failed, which counts as beyond"},
+		{"many failed, quantile", "disk.write p99 < 10ms", failed(100), Fail, true, "300 failed"},
+		{"many missed, quantile", "disk.write p99 < 10ms", missed(100), Fail, true, "300 could not be sent"},
+		{"many unfinished, quantile", "disk.write p99 < 10ms", unfinished(1500), Fail, true, "4,500 did not finish"},
+		{"one clamped, quantile", "disk.write p99 < 10ms", clamped(1), Inconclusive, false, "3 took longer than can be recorded"},
+		{"one failed, max", "disk.write max < 10ms", failed(1), Fail, true, "3 failed"},
+		{"one missed, max", "disk.write max < 10ms", missed(1), Fail, true, "3 could not be sent"},
+		{"one unfinished, max", "disk.write max < 10ms", unfinished(1), Fail, true, "3 did not finish"},
+		{"one clamped, max", "disk.write max < 10ms", clamped(1), Fail, true, "3 took longer than can be recorded"},
+		{"one failed, mean", "disk.write mean < 10ms", failed(1), Fail, true, "3 failed"},
+		{"one unfinished, mean at least", "disk.write mean > 0.1ms", unfinished(1), Fail, true, "3 did not finish"},
+		{"lost ones do not help a quantile that is to be high", "disk.write p50 > 0.1ms", failed(1), Inconclusive, false, "3 failed"},
+		{"lost ones do not hurt a rate by themselves", "disk.write rate > 900/s", missed(100), Pass, false, "holds"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var rounds []measure.Round
+			for range 3 {
+				rounds = append(rounds, lost(latencies(ops{1000, ms}), tt.change))
+			}
+			f := Judge(runOf(t, rounds, tt.limit)).Findings[0]
+			if f.Status != tt.want || f.AtLeast != tt.atLeast || !strings.Contains(f.Reason, tt.reason) {
+				t.Errorf("%s, at least %v: %s\nwant %s, %v: %s", f.Status, f.AtLeast, f.Reason, tt.want, tt.atLeast, tt.reason)
+			}
+			if f.AtLeast && f.Headroom != nil && *f.Headroom >= 1 {
+				t.Errorf("headroom of a cut value is %g", *f.Headroom)
+			}
+		})
+	}
+}
+
+// TestJudgeNothingButLost is a round in which no operation came to an end.
+func TestJudgeNothingButLost(t *testing.T) {
+	for text, want := range map[string]Status{
+		"disk.write p99 < 10ms": Fail, "disk.write max < 10ms": Fail, "disk.write mean < 10ms": Fail,
+		"disk.write min < 10ms": Fail, "disk.write rate > 1/s": Fail, "disk.write p99 > 10ms": Inconclusive,
+	} {
+		t.Run(text, func(t *testing.T) {
+			hung := lost(latencies(), func(d *measure.Distribution) { d.Unfinished = 500; d.AddStall(4, 4) })
+			f := Judge(runOf(t, times(3, hung), text)).Findings[0]
+			if f.Status != want {
+				t.Errorf("%s: %s, want %s", f.Status, f.Reason, want)
+			}
+			if strings.Contains(f.Limit.Text, "max") && (f.Observed == nil || *f.Observed != 4) {
+				t.Errorf("observed %v, want the 4 s after which it was cut", f.Observed)
+			}
+		})
+	}
+}
+
+// TestJudgeFigures checks the numbers that a finding shows.
+func TestJudgeFigures(t *testing.T) {
+	tests := []struct {
+		name                          string
+		limit                         string
+		rounds                        []measure.Round
+		observed, low, high, headroom float64
+	}{
+		{"quantile", "disk.write p99 < 10ms", times(3, latencies(ops{1000, 2 * ms})), .002, .002, .002, 5},
+		{"max", "disk.write max < 10ms", []measure.Round{latencies(ops{10, 2 * ms}), latencies(ops{10, 5 * ms})}, .005, 0, 0, 2},
+		{"broken", "disk.write max < 10ms", times(2, latencies(ops{10, 20 * ms})), .02, 0, 0, .5},
+		{"more is better", "disk.write rate > 500/s", times(3, latencies(ops{1000, ms})), 1000, 1000, 1000, 2},
+		{"mean with an interval cut at 0", "disk.write mean < 100ms", []measure.Round{latencies(ops{10, ms}), latencies(ops{10, 3 * ms})}, .002, 0, .0147, 50},
+	}
+	near := func(got *float64, want float64) bool {
+		return got == nil && want == 0 || got != nil && math.Abs(*got-want) <= .01*want
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := Judge(runOf(t, tt.rounds, tt.limit)).Findings[0]
+			if !near(f.Observed, tt.observed) || !near(f.Low, tt.low) || !near(f.High, tt.high) || !near(f.Headroom, tt.headroom) {
+				t.Errorf("%s: observed %s, interval %s to %s, headroom %s", f.Status, show(f.Observed), show(f.Low), show(f.High), show(f.Headroom))
+			}
+			if f.Asked != "writes of 4 KiB" || f.Meaning != "it breaks" {
+				t.Errorf("asked %q, meaning %q", f.Asked, f.Meaning)
+			}
+		})
+	}
+}
+
+func show(x *float64) any {
+	if x == nil {
+		return nil
+	}
+	return *x
+}
+
+// TestJudgeRun changes a run that passes and holds what the verdict becomes.
+func TestJudgeRun(t *testing.T) {
+	noCPU := measure.Context{CPU: &measure.CPU{Steal: .6}}
+	slow := times(3, latencies(ops{1000, 50 * ms}))
+	incident := func(kind IncidentKind) func(*testing.T, *Run) {
+		return func(_ *testing.T, run *Run) {
+			run.Incidents = []Incident{{Kind: kind, Step: "disk", Round: 2, At: started.Add(time.Second), Detail: "it happened"}}
+		}
+	}
+	warn := func(run *Run) { run.Profile.Limits[0].Level = profiles.LevelWarn }
+	tests := []struct {
+		name    string
+		change  func(*testing.T, *Run)
+		want    Status
+		partial bool
+		names   []string // of findings beside the limit's
+		reason  string   // a part of the first finding's
+	}{
+		{"nothing", func(*testing.T, *Run) {}, Pass, false, nil, "holds"},
+		{"stalled", incident(Stalled), Fail, false, []string{"the volume answers"}, "stalled after 1s: it happened"},
+		{"an I/O error", incident(VolumeError), Fail, false, []string{"the volume gives no I/O error"}, "it happened"},
+		{"an error of the tool", incident(ToolError), Inconclusive, false, []string{"the step ran"}, "it happened"},
+		{"the reserve was reached", incident(Full), Inconclusive, false, []string{"the reserve of free space is kept"}, "it happened"},
+		{"live data was slowed down", incident(Hurting), Inconclusive, false, []string{"live data is not slowed down"}, "it happened"},
+		{"interrupted", incident(Interrupted), Inconclusive, false, []string{"the run was not interrupted"}, "it happened"},
+		{"interrupted before a step", func(_ *testing.T, run *Run) { run.Interrupted = true }, Inconclusive, false, []string{"the run was not interrupted"}, ""},
+		{"an incident of a kind that is not known", incident("flood"), Inconclusive, false, []string{"nothing unknown went wrong"}, "flood"},
+		{"out of time with enough data", incident(OutOfTime), Pass, false, nil, "holds"},
+		{"out of time without data", func(t *testing.T, run *Run) {
+			incident(OutOfTime)(t, run)
+			run.Measurements = nil
+		}, Inconclusive, false, nil, "no data"},
+		{"out of time with too little data", func(t *testing.T, run *Run) {
+			incident(OutOfTime)(t, run)
+			run.Measurements[0].Rounds = times(1, latencies(ops{100, ms}))
+		}, Inconclusive, false, nil, "too few"},
+		{"the volume does not persist", func(_ *testing.T, run *Run) {
+			run.Volume.Persistence = volume.Persistence{State: volume.NotPersistent, How: "tmpfs is memory"}
+		}, Fail, false, []string{"the volume persists"}, "tmpfs is memory"},
+		{"no limits", func(_ *testing.T, run *Run) { run.Profile.Limits = nil }, Inconclusive, false, nil, ""},
+		{"no limits, and the volume does not persist", func(_ *testing.T, run *Run) {
+			run.Profile.Limits = nil
+			run.Volume.Persistence.State = volume.NotPersistent
+		}, Fail, false, []string{"the volume persists"}, ""},
+		{"an empty run", func(_ *testing.T, run *Run) { *run = Run{} }, Inconclusive, false, nil, ""},
+
+		{"a warning", func(_ *testing.T, run *Run) { warn(run); run.Measurements[0].Rounds = slow }, Warn, false, nil, "beyond"},
+		{"a warning that stays undecided", func(_ *testing.T, run *Run) {
+			warn(run)
+			run.Measurements[0].Rounds = times(3, latencies(ops{100, ms}))
+		}, Warn, false, nil, "too few"},
+		{"a warning without data", func(_ *testing.T, run *Run) { warn(run); run.Measurements = nil }, Inconclusive, false, nil, "no data"},
+		{"a warning whose cause is the CPU", func(_ *testing.T, run *Run) {
+			warn(run)
+			run.Measurements[0].Rounds = times(3, around(slow[0], noCPU))
+		}, Warn, false, nil, "says nothing of the volume"},
+		{"a failure whose cause is the CPU", func(_ *testing.T, run *Run) {
+			run.Measurements[0].Rounds = times(3, around(slow[0], noCPU))
+		}, Inconclusive, false, nil, "this machine's CPU is to blame"},
+		{"a failure of one round in which the CPU was free", func(_ *testing.T, run *Run) {
+			run.Profile.Limits[0] = limit(t, "disk.write max < 10ms", profiles.LevelFail)
+			run.Measurements[0].Rounds = append(times(3, around(latencies(ops{1000, ms}), noCPU)), slow[0])
+		}, Fail, false, nil, "beyond"},
+
+		{"the worst finding wins: fail over inconclusive", func(t *testing.T, run *Run) {
+			run.Measurements[0].Rounds = slow
+			incident(ToolError)(t, run)
+		}, Fail, false, []string{"the step ran"}, ""},
+		{"the worst finding wins: inconclusive over warn", func(t *testing.T, run *Run) {
+			warn(run)
+			run.Measurements[0].Rounds = slow
+			incident(ToolError)(t, run)
+		}, Inconclusive, false, []string{"the step ran"}, ""},
+
+		{"the step was skipped", func(_ *testing.T, run *Run) {
+			run.Skipped = []string{"disk"}
+			run.Profile.Limits = append(run.Profile.Limits, limit(t, "tape.write p99 < 10ms", profiles.LevelFail))
+			run.Profile.Steps = append(run.Profile.Steps, profiles.Step{Name: "tape", Probe: "tape"})
+			run.Skipped = []string{"tape"}
+		}, Pass, true, nil, "holds"},
+		{"all steps were skipped", func(_ *testing.T, run *Run) {
+			run.Skipped, run.Steps, run.Measurements = []string{"disk"}, nil, nil
+		}, Inconclusive, true, nil, ""},
+		{"skipped, and its informative sister ran", func(_ *testing.T, run *Run) {
+			run.Skipped = []string{"disk"}
+			run.Profile.Steps = append(run.Profile.Steps, profiles.Step{Name: "older", Probe: "disk", Informative: true})
+			run.Steps[0].Name, run.Steps[0].Informative, run.Measurements[0].Step = "older", true, "older"
+		}, Inconclusive, true, nil, ""},
+		{"another variant was skipped, and this one brought no data", func(_ *testing.T, run *Run) {
+			run.Profile.Steps[0].Set = map[string]string{"size": "8KiB, 16KiB"}
+			run.Profile.Limits[0] = limit(t, "disk.write{size=4KiB} p99 < 10ms", profiles.LevelFail)
+			run.Skipped, run.Steps, run.Measurements = []string{"disk"}, nil, nil
+		}, Inconclusive, false, nil, "no data"},
+		{"one of the skipped step's variants is asked for", func(_ *testing.T, run *Run) {
+			run.Profile.Steps[0].Set = map[string]string{"size": "8KiB, 4KiB"}
+			run.Profile.Limits[0] = limit(t, "disk.write{size=4KiB} p99 < 10ms", profiles.LevelFail)
+			run.Skipped, run.Steps, run.Measurements = []string{"disk"}, nil, nil
+		}, Inconclusive, true, nil, ""},
+		{"a step that ran without data is not covered by one that was skipped", func(_ *testing.T, run *Run) {
+			run.Profile.Limits[0] = limit(t, "disk.write{kind=own} p99 < 10ms", profiles.LevelFail)
+			run.Profile.Steps = append(run.Profile.Steps, profiles.Step{Name: "other", Probe: "disk"})
+			run.Skipped, run.Measurements = []string{"other"}, nil
+		}, Inconclusive, false, nil, "no data"},
+
+		{"a value that some rounds do not have", func(_ *testing.T, run *Run) {
+			run.Profile.Limits[0] = limit(t, "disk.drain value < 4s", profiles.LevelFail)
+			drain := run.Measurements[0]
+			drain.Metric, drain.Rounds = "drain", values(1, 2)
+			run.Measurements = append(run.Measurements, drain)
+		}, Inconclusive, false, nil, "in 2 of 3 rounds"},
+		{"a warning beside the figures is told", func(_ *testing.T, run *Run) {
+			run.Measurements[0].Warnings = []string{"the cache was warm"}
+		}, Pass, false, nil, "(the cache was warm)"},
+		{"a statistic that is not known", func(_ *testing.T, run *Run) { run.Profile.Limits[0].Stat.Name = "mode" }, Inconclusive, false, nil, "unknown"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			run := runOf(t, times(3, latencies(ops{1000, ms})), "disk.write p99 < 10ms")
+			tt.change(t, run)
+			v := Judge(run)
+			if v.Status != tt.want || v.Partial != tt.partial || v.Partial != (len(v.Skipped) > 0) {
+				t.Errorf("%s, partial %v, skipped %q; want %s, partial %v", v.Status, v.Partial, v.Skipped, tt.want, tt.partial)
+			}
+			var names []string
+			for _, f := range v.Findings {
+				if f.Limit == nil {
+					names = append(names, f.Name)
+				}
+			}
+			if diff := cmp.Diff(tt.names, names); diff != "" {
+				t.Errorf("findings that are no limits (-want +got):\n%s", diff)
+			}
+			if len(v.Findings) > 0 && !strings.Contains(v.Findings[0].Reason, tt.reason) {
+				t.Errorf("reason %q, want %q in it", v.Findings[0].Reason, tt.reason)
+			}
+		})
+	}
+}
+
+// TestJudgeInformative shows that an informative step is held against the same
+// limits and changes nothing.
+func TestJudgeInformative(t *testing.T) {
+	for _, took := range []time.Duration{ms, 50 * ms} {
+		run := runOf(t, times(3, latencies(ops{1000, ms})), "disk.write p99 < 10ms")
+		older := run.Steps[0]
+		older.Name, older.Informative = "older", true
+		m := run.Measurements[0]
+		m.Step, m.Rounds = "older", times(3, latencies(ops{1000, took}))
+		run.Steps, run.Measurements = append(run.Steps, older), append(run.Measurements, m)
+		v := Judge(run)
+		if v.Status != Pass || len(v.Findings) != 1 || len(v.Informative) != 1 || len(v.Undecided()) != 0 {
+			t.Fatalf("%s with %d findings, %d informative", v.Status, len(v.Findings), len(v.Informative))
+		}
+		if broken := v.Informative[0].Status == Fail; broken != (took > 10*ms) {
+			t.Errorf("informative at %v is %s", took, v.Informative[0].Status)
+		}
+	}
+	t.Run("alone it decides nothing", func(t *testing.T) {
+		run := runOf(t, times(3, latencies(ops{1000, ms})), "disk.write p99 < 10ms")
+		run.Steps[0].Informative = true
+		if v := Judge(run); v.Status != Inconclusive || v.Partial {
+			t.Errorf("%s, partial %v", v.Status, v.Partial)
+		}
+	})
+}
+
+// TestJudgeEveryMeasurement shows that a limit must hold for all that it
+// matches.
+func TestJudgeEveryMeasurement(t *testing.T) {
+	run := runOf(t, times(3, latencies(ops{1000, ms})), "disk.write p99 < 10ms")
+	other := run.Steps[0]
+	other.Variant, other.Labels = "size=8KiB", map[string]string{"size": "8KiB"}
+	m := run.Measurements[0]
+	m.Labels, m.Rounds = other.Labels, times(3, latencies(ops{100, 1 * ms}))
+	run.Steps, run.Measurements = append(run.Steps, other), append(run.Measurements, m)
+	v := Judge(run)
+	if v.Status != Inconclusive || len(v.Findings) != 2 {
+		t.Fatalf("%s of %d findings", v.Status, len(v.Findings))
+	}
+	if diff := cmp.Diff(map[string]bool{"disk size=8KiB": true}, v.Undecided()); diff != "" {
+		t.Errorf("undecided steps (-want +got):\n%s", diff)
+	}
+}
+
+// TestJudgeStalledCause blames the layer that gave no answer.
+func TestJudgeStalledCause(t *testing.T) {
+	for device, want := range map[string]cause.Name{"vdb": cause.Device, "": cause.FileSystem} {
+		run := runOf(t, nil)
+		run.Volume.Device.Name = device
+		run.Incidents = []Incident{{Kind: Stalled, At: started, Detail: "no answer"}}
+		if got := Judge(run).Findings[0].Cause; got == nil || got.Name != want {
+			t.Errorf("on device %q the cause is %v, want %s", device, got, want)
+		}
+	}
+}
+
+// TestStandstills joins the stalls of operations that waited for the same.
+func TestStandstills(t *testing.T) {
+	r := latencies(ops{1000, ms})
+	for _, s := range []struct{ at, took float64 }{{3, 2}, {3.5, 2}, {2, .6}, {10, 1}, {.5, 4}} {
+		r.Distribution.AddStall(s.at, s.took)
+	}
+	r.Elapsed = 20
+	f := Judge(runOf(t, []measure.Round{r}, "disk.write max < 2s")).Findings[0]
+	const want = "stalled 20 % of the time: 2.5 s from 12:00:01.0 UTC on, 1.0 s from 12:00:09.0 UTC on, 0.5 s from 12:00:00.0 UTC on"
+	if !strings.Contains(f.Reason, want) {
+		t.Errorf("reason %q, want %q in it", f.Reason, want)
+	}
+}
+
+func TestStatusText(t *testing.T) {
+	var zero Status
+	if zero != Inconclusive || zero.String() != "inconclusive" {
+		t.Errorf("the zero status is %s", zero)
+	}
+	for status := range statusNames {
+		text, _ := status.MarshalText()
+		var back Status
+		if err := back.UnmarshalText(text); err != nil || back != status {
+			t.Errorf("%s reads back as %s, %v", status, back, err)
+		}
+	}
+	if err := new(Status).UnmarshalText([]byte("fine")); err == nil {
+		t.Error("a status that there is not was read")
+	}
+}
+
+func TestAsked(t *testing.T) {
+	tests := []struct {
+		name       string
+		parameters map[string]string
+		want       string
+	}{
+		{"storm", map[string]string{"mode": "storm", "groups": "2000", "role": "voter", "max-concurrent-io": "4096", "bound": "4s"}, "2,000 Raft groups, each a voter, 4,096 slots"},
+		{"write", map[string]string{"mode": "write", "groups": "2000", "role": "voter", "max-concurrent-io": "4096"}, ""},
+		{"open loop", map[string]string{"mode": "open", "rate": "1000", "message-size": "1KiB", "streams": "1", "concurrency": "4", "sync": "default", "cipher": "none"}, "1,000 messages/s, messages of 1 KiB, 1 stream, 4 writers"},
+		{"closed loop", map[string]string{"mode": "closed", "rate": "1000", "sync": "always", "cipher": "aes"}, "as fast as it goes, sync always, cipher aes"},
+		{"disk", map[string]string{"size": "2300B", "concurrency": "1"}, "writes of 2,300 B, 1 writer"},
+		{"a value that is no number", map[string]string{"size": "large", "rate": "0.5"}, "0.5 messages/s, writes of large"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := (Step{Parameters: tt.parameters}).Asked(); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+		})
+	}
+}

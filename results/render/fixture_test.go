@@ -1,0 +1,224 @@
+package render
+
+import (
+	"testing"
+	"time"
+
+	"storebench/internal/measure"
+	"storebench/internal/volume"
+	"storebench/profiles"
+	"storebench/results"
+)
+
+// started is when every fixture began; nothing in a report may ask the clock.
+var started = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// fixtures are runs that between them have all that a report can tell.
+var fixtures = []struct {
+	name string
+	want results.Status
+	make func(t testing.TB) *results.Run
+}{
+	{"pass", results.Pass, healthy},
+	{"fail", results.Fail, sick},
+	{"stalled", results.Fail, stalled},
+	{"warn", results.Warn, warned},
+	{"inconclusive", results.Inconclusive, unclear},
+	{"partial", results.Pass, partial},
+	{"servers", results.Pass, servers},
+	{"empty", results.Inconclusive, func(testing.TB) *results.Run { return &results.Run{} }},
+	{"odd", results.Inconclusive, odd},
+}
+
+// healthy is a run on a good volume.
+func healthy(t testing.TB) *results.Run {
+	run := &results.Run{
+		Schema: results.Schema,
+		Tool:   results.Tool{Name: "storebench", Version: "1.2.3", NATSServer: "2.15.2", Go: "go1.26.0"},
+		ID:     "20260301T120000Z-cafe", Started: started, Ended: started.Add(12300 * time.Millisecond), Seed: 42,
+		Labels: map[string]string{"class": "gp3", "zone": "b"},
+		Host:   results.Host{OS: "linux", Arch: "amd64", Kernel: "6.12.0", CPUs: 8, Memory: 32 << 30},
+		Volume: volume.Facts{
+			Path: "/data/jetstream", MountPoint: "/data", FileSystem: "ext4", MountOptions: []string{"rw", "relatime"},
+			SizeBytes: 500 << 30, FreeBytes: 480 << 30, AvailableBytes: 460 << 30, BlockSizeBytes: 4096,
+			Device:      volume.Device{Name: "nvme1n1", Disk: "nvme1n1", Source: "/dev/nvme1n1", WriteCache: "write back"},
+			Persistence: volume.Persistence{State: volume.PersistenceAssumed, How: "nothing known speaks against it"},
+		},
+		Profile: profiles.Profile{
+			Name: "small", Budget: profiles.Duration(15 * time.Second), Rounds: 3,
+			Workload: profiles.Workload{Rate: 1000, MessageSize: 1 << 10, Streams: 4, Consumers: 43, Groups: 2000, Sync: "default", Cipher: "none", Compression: "none"},
+		},
+		Budget: 15,
+		Slots:  results.Slots{Judged: []int{4096}, Source: "the default of nats-server 2.15.2"},
+	}
+	addStep(run, results.Step{Name: "raw-sync", Probe: "raw-sync", Parameters: map[string]string{"size": "2300B", "concurrency": "1"}},
+		latency("fdatasync", 500*time.Microsecond, 800*time.Microsecond, 1000), number("throughput", measure.BytesPerSecond, 210<<20, 190<<20, 205<<20))
+	addStep(run, storm("election-storm", "4096"), latency("storm", 300*time.Millisecond, 350*time.Millisecond, 2000), number("drain", measure.Seconds, .41, .38, .402))
+	run.Profile.Limits = []profiles.Limit{
+		limit(t, "term-vote.storm max < 4s", profiles.LevelFail, "A group that is not done within 4 s stands for election again."),
+		limit(t, "raw-sync.fdatasync max < 2s", profiles.LevelFail, "A flush that hangs holds all who wait for its lock."),
+		limit(t, "raw-sync.fdatasync rate > 500/s", profiles.LevelFail, "The workload's own rate."),
+		limit(t, "raw-sync.fdatasync p99 < 10ms", profiles.LevelWarn, "A rule of thumb for any Raft log."),
+	}
+	return run
+}
+
+// sick is a volume whose every flush takes 30 ms, with few slots.
+func sick(t testing.TB) *results.Run {
+	run := healthy(t)
+	run.Steps[1] = storm("election-storm", "6")
+	run.Steps[1].Rounds = 1
+	device := &measure.Device{Name: "nvme1n1", Busy: .98, Writes: 4000, Flushes: 900, FlushSeconds: .03, WriteSeconds: .002}
+	for i := range run.Measurements[0].Rounds {
+		r := &run.Measurements[0].Rounds[i]
+		*r = round(i, 30*time.Millisecond, 45*time.Millisecond, 400)
+		r.Context = measure.Context{Device: device, Pressure: &measure.Pressure{IO: .55, IOFull: .5}, CPU: &measure.CPU{Busy: .1}}
+	}
+	cut := round(0, 2*time.Second, 3900*time.Millisecond, 700)
+	cut.Distribution.Unfinished = 1300
+	cut.Distribution.AddStall(4, 4)
+	cut.Elapsed = 4
+	cut.Context = measure.Context{Device: device, Slots: &measure.SlotWaits{Slots: 6, Waiters: 1294, Waits: 694, Seconds: 1380, Max: 3.87}}
+	run.Measurements[2].Rounds, run.Measurements[2].Labels = []measure.Round{cut}, run.Steps[1].Labels
+	run.Measurements = run.Measurements[:3]
+	return run
+}
+
+// stalled is a volume that stopped answering, and that does not persist.
+func stalled(t testing.TB) *results.Run {
+	run := healthy(t)
+	run.Measurements = run.Measurements[:2]
+	run.Volume.Persistence = volume.Persistence{State: volume.NotPersistent, How: "the mount option nobarrier turns flushing off"}
+	run.Incidents = []results.Incident{{
+		Kind: results.Stalled, Step: "election-storm", Round: 1, At: started.Add(9 * time.Second),
+		Detail: "no answer from process 4711, which is blocked in the kernel and was left behind",
+	}}
+	return run
+}
+
+// warned keeps what must be kept and is slower than a healthy volume.
+func warned(t testing.TB) *results.Run {
+	run := healthy(t)
+	for i := range run.Measurements[0].Rounds {
+		run.Measurements[0].Rounds[i] = round(i, 1*time.Millisecond, 25*time.Millisecond, 1000)
+	}
+	return run
+}
+
+// unclear had too little data, a busy machine and an end before its time.
+func unclear(t testing.TB) *results.Run {
+	run := healthy(t)
+	run.Steps[0].Extended = true
+	run.Measurements[0].Rounds = []measure.Round{round(0, 500*time.Microsecond, 800*time.Microsecond, 60)}
+	run.Measurements[0].Warnings = []string{"the first round was cold"}
+	for i := range run.Measurements[2].Rounds {
+		r := &run.Measurements[2].Rounds[i]
+		*r = round(i, 3*time.Second, 5*time.Second, 2000)
+		r.Context.CPU = &measure.CPU{Busy: .99, Steal: .4}
+	}
+	for _, step := range []string{"raw-sync", "election-storm"} {
+		run.Incidents = append(run.Incidents, results.Incident{Kind: results.OutOfTime, Step: step, Round: 2, At: started.Add(12 * time.Second), Detail: "1 of 3 rounds fitted into the budget of 15s"})
+	}
+	run.Incidents = append(run.Incidents, results.Incident{Kind: results.Interrupted, Step: "raw-sync", Round: 2, At: started.Add(12 * time.Second), Detail: "the user ended the run"})
+	run.Interrupted = true
+	return run
+}
+
+// partial left a step out.
+func partial(t testing.TB) *results.Run {
+	run := healthy(t)
+	run.Profile.Steps = []profiles.Step{{Name: "raw-sync", Probe: "raw-sync"}, {Name: "election-storm", Probe: "term-vote", Set: map[string]string{"mode": "storm"}}}
+	run.Skipped = []string{"election-storm"}
+	run.Steps, run.Measurements = run.Steps[:1], run.Measurements[:2]
+	return run
+}
+
+// servers was measured at the slots of an older server too.
+func servers(t testing.TB) *results.Run {
+	run := healthy(t)
+	older := storm("election-storm-older", "8")
+	older.Informative, older.Note = true, "nats-server 2.12.12: 4 to 16 by its cores"
+	slow := latency("storm", 3*time.Second, 6*time.Second, 2000)
+	slow.Labels = older.Labels
+	addStep(run, older, slow)
+	return run
+}
+
+// odd has all that a document from elsewhere may hold: rounds of nothing,
+// operations without a latency, series, names that are long and not for a
+// terminal.
+func odd(t testing.TB) *results.Run {
+	run := healthy(t)
+	lost := measure.Round{Start: started, Elapsed: 1, Distribution: &measure.Distribution{Failed: 7, Missed: 8}}
+	run.Volume.Path = "/data/\x1b[31mred\nand a second line"
+	run.Volume.Notes = []string{"the devices below the volume could not be looked at"}
+	addStep(run, results.Step{Name: "odd", Variant: "size=8KiB", Probe: "odd", Parameters: map[string]string{"size": "8KiB"}},
+		measure.Measurement{Metric: "lost", Unit: measure.Seconds, Rounds: []measure.Round{lost, {}}},
+		measure.Measurement{Metric: "nothing", Unit: measure.Count, Rounds: nil},
+		measure.Measurement{Metric: "lag", Unit: measure.Count, Rounds: []measure.Round{{Series: &measure.Series{Interval: .1, Values: []float64{3, 1200, 2}}}}},
+		number("huge", measure.Bytes, 1e300, 1e-300, 0))
+	run.Profile.Limits = append(run.Profile.Limits,
+		limit(t, "odd.lost rate > 1/s", profiles.LevelWarn, "Nothing."),
+		limit(t, "odd.huge value < 1KiB", profiles.LevelWarn, "Nothing."),
+		limit(t, "odd.missing p99.9 < 1s", profiles.LevelFail, "Nothing."))
+	return run
+}
+
+func storm(name, slots string) results.Step {
+	return results.Step{
+		Name: name, Probe: "term-vote", Labels: map[string]string{"max-concurrent-io": slots},
+		Parameters: map[string]string{"mode": "storm", "groups": "2000", "role": "voter", "max-concurrent-io": slots},
+	}
+}
+
+// addStep adds a step with what it measured.
+func addStep(run *results.Run, s results.Step, measured ...measure.Measurement) {
+	s.Rounds, s.Duration = 3, time.Second
+	run.Steps = append(run.Steps, s)
+	for _, m := range measured {
+		m.Step, m.Probe, m.Labels = s.Name, s.Probe, s.Labels
+		run.Measurements = append(run.Measurements, m)
+	}
+}
+
+// latency is three rounds of n operations between two times.
+func latency(metric string, from, to time.Duration, n int) measure.Measurement {
+	m := measure.Measurement{Metric: metric, Unit: measure.Seconds}
+	for i := range 3 {
+		m.Rounds = append(m.Rounds, round(i, from, to, n))
+	}
+	return m
+}
+
+// round spreads n operations over a second. Mostly they take near the shorter
+// time; one in ten takes up to the longer, in a few steps.
+func round(i int, from, to time.Duration, n int) measure.Round {
+	recorder := measure.NewRecorder(1, time.Second)
+	for k := range n {
+		took := from
+		if k%10 == i {
+			took += (to - from) * time.Duration(1+4*k/n) / 4
+		}
+		recorder.Shard(0).Record(time.Duration(k+1)*time.Second/time.Duration(n), took)
+	}
+	return measure.Round{Start: started.Add(time.Duration(i) * 4 * time.Second), Elapsed: 1, Distribution: recorder.Distribution()}
+}
+
+// number is a round for each value.
+func number(metric string, unit measure.Unit, values ...float64) measure.Measurement {
+	m := measure.Measurement{Metric: metric, Unit: unit}
+	for i, x := range values {
+		m.Rounds = append(m.Rounds, measure.Round{Start: started.Add(time.Duration(i) * 4 * time.Second), Elapsed: 1, Value: &x})
+	}
+	return m
+}
+
+func limit(t testing.TB, text string, level profiles.Level, why string) profiles.Limit {
+	t.Helper()
+	l, err := profiles.ParseLimit(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Level, l.Why = level, why
+	return l
+}
