@@ -514,7 +514,7 @@ func (f *Finding) warnings(warnings []string) {
 // blame names the cause of a bound that is not kept. What this machine's own
 // CPU or memory did says nothing of the volume.
 func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) {
-	found := cause.Find(cause.Case{FileSystem: run.Volume.FileSystem, Rounds: beyond(limit, m.Rounds), Seconds: f.latency(limit)})
+	found := cause.Find(f.caseOf(run, limit, beyond(limit, m.Rounds)))
 	f.Cause = &found
 	switch {
 	case found.OfHost():
@@ -523,6 +523,43 @@ func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) 
 	case limit.Level == profiles.LevelWarn:
 		f.Status = Warn
 	}
+}
+
+// caseOf is what a cause has to explain.
+func (f *Finding) caseOf(run *Run, limit *profiles.Limit, rounds []measure.Round) cause.Case {
+	c := cause.Case{
+		FileSystem: run.Volume.FileSystem, Rounds: rounds, Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
+	}
+	switch limit.Stat.Name {
+	case profiles.StatQuantile:
+		c.Kind = cause.Share
+	case profiles.StatMax:
+		c.Kind = cause.Longest
+		if limit.Metric == stormMetric {
+			c.Kind, c.Shortfall = cause.Whole, drain(rounds)/limit.Bound
+		}
+	default:
+		if f.Headroom != nil {
+			c.Shortfall = 1 / *f.Headroom
+		}
+	}
+	return c
+}
+
+// stormMetric is the latency of operations that all begin at once: the longest
+// is no outlier but the whole.
+const stormMetric = "storm"
+
+// drain is how long the worst of some storms would have taken in seconds, had
+// it gone on at its rate after it was cut; infinite when none was done by then.
+func drain(rounds []measure.Round) float64 {
+	worst := 0.0
+	for _, r := range rounds {
+		if d := r.Distribution; d != nil {
+			worst = max(worst, r.Elapsed*float64(d.Count()+d.Lost())/float64(d.Count()))
+		}
+	}
+	return worst
 }
 
 // latency is what a cause has to explain: the observed value where it is one,

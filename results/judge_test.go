@@ -209,7 +209,7 @@ func show(x *float64) any {
 
 // TestJudgeRun changes a run that passes and holds what the verdict becomes.
 func TestJudgeRun(t *testing.T) {
-	noCPU := measure.Context{CPU: &measure.CPU{Steal: .6}}
+	noCPU := measure.Context{CPU: &measure.CPU{Steal: .7}}
 	slow := times(3, latencies(ops{1000, 50 * ms}))
 	incident := func(kind IncidentKind) func(*testing.T, *Run) {
 		return func(_ *testing.T, run *Run) {

@@ -44,16 +44,29 @@ type Case struct {
 	Rounds []measure.Round
 	// Seconds is the latency to be explained; 0 when it is none, but a rate.
 	Seconds float64
+	Kind    Kind
+	Bound   float64 // that is not kept, in the base unit
+	// Shortfall is how many times the observed value is worse than the bound;
+	// it may be infinite.
+	Shortfall float64
 }
+
+// Kind is what about the operations is to be explained.
+type Kind int
+
+// The kinds.
+const (
+	Whole   Kind = iota // all of them: a rate, a mean, the drain of a storm
+	Share               // how many are slow: a quantile
+	Longest             // the longest of them
+)
 
 // The thresholds of the rules, as shares of a round's time. They are set far
 // from both sides of what slow volumes and busy machines show (docs/method.md
 // has the table); between them no rule speaks.
 const (
 	slotShare      = 0.5  // of the operations' time spent waiting for a slot
-	cpuBusy        = 0.9  // of all processors
-	cpuPressure    = 0.5  // PSI cpu some
-	cpuTaken       = 0.2  // by the hypervisor or a cgroup quota
+	cpuLost        = 0.05 // of the processors: less does nothing that a limit sees
 	memoryPressure = 0.2  // PSI memory some
 	deviceBusy     = 0.5  // of the device's time
 	deviceFull     = 0.9  // of the device's time: more would not fit
@@ -110,31 +123,84 @@ func slots(c Case) (Cause, bool) {
 	return Cause{Slots, evidence}, true
 }
 
-// cpu: the processors were taken, by load, a hypervisor or a quota.
+// cpu: this machine kept processors from us for long enough to explain what was
+// seen. How long is enough depends on what was asked: a hypervisor that takes a
+// quarter of the time makes some operations late and not all of them.
 func cpu(c Case) (Cause, bool) {
-	busy := mean(c, func(x measure.Context) (float64, bool) {
-		return of(x.CPU, func(p measure.CPU) float64 { return p.Busy })
-	})
-	steal := mean(c, func(x measure.Context) (float64, bool) {
-		return of(x.CPU, func(p measure.CPU) float64 { return p.Steal })
-	})
-	held := mean(c, func(x measure.Context) (float64, bool) {
-		return of(x.CPU, func(p measure.CPU) float64 { return p.Throttled })
-	})
-	pressure := mean(c, func(x measure.Context) (float64, bool) {
-		return of(x.Pressure, func(p measure.Pressure) float64 { return p.CPU })
-	})
+	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
+	if lost < cpuLost || !c.explainedBy(lost) {
+		return Cause{}, false
+	}
+	part := func(get func(measure.CPU) float64) float64 {
+		return mean(c, func(x measure.Context) (float64, bool) { return of(x.CPU, get) })
+	}
 	var evidence []string
-	if held >= cpuTaken {
+	if held := part(func(p measure.CPU) float64 { return p.Throttled }); held >= cpuLost {
 		evidence = append(evidence, fmt.Sprintf("a CPU quota held this process back %.0f %% of the time", 100*held))
 	}
-	if steal >= cpuTaken {
+	if steal := part(func(p measure.CPU) float64 { return p.Steal }); steal >= cpuLost {
 		evidence = append(evidence, fmt.Sprintf("the hypervisor took %.0f %% of the processors", 100*steal))
 	}
-	if busy >= cpuBusy && pressure >= cpuPressure {
-		evidence = append(evidence, fmt.Sprintf("processors %.0f %% busy, tasks waited for one %.0f %% of the time (PSI)", 100*busy, 100*pressure))
+	if len(evidence) == 0 {
+		evidence = append(evidence, fmt.Sprintf("processors %.0f %% busy, %.0f %% of the time with other work while tasks waited (PSI)",
+			100*part(func(p measure.CPU) float64 { return p.Busy }), 100*lost))
 	}
-	return Cause{CPU, evidence}, len(evidence) > 0
+	return Cause{CPU, evidence}, true
+}
+
+// explainedBy says whether the loss of that share of the processors can have
+// done what is to be explained.
+func (c Case) explainedBy(lost float64) bool {
+	switch c.Kind {
+	case Longest: // no operation waits longer for a processor than one was missing
+		return every(c.Rounds, func(r measure.Round) bool { return longest(r) <= r.Context.CPULost()*r.Elapsed })
+	case Share: // operations are late while a processor is missing, and shortly after
+		return slowShare(c) <= 1.5*lost
+	}
+	// Work takes 1/(1-lost) times as long with the processors that are left, and
+	// that again because what waits for it waits for them too.
+	return c.Shortfall > 0 && c.Shortfall*(1-lost)*(1-lost) < 1
+}
+
+func every(rounds []measure.Round, holds func(measure.Round) bool) bool {
+	return !slices.ContainsFunc(rounds, func(r measure.Round) bool { return !holds(r) })
+}
+
+// longest is the longest operation of a round in seconds, given up ones
+// included.
+func longest(r measure.Round) float64 {
+	if r.Distribution == nil {
+		return 0
+	}
+	most := 0.0
+	if r.Distribution.Count() > 0 {
+		most = r.Distribution.Max()
+	}
+	for _, s := range r.Distribution.Stalls {
+		most = max(most, s.Seconds)
+	}
+	return most
+}
+
+// slowShare is the share of the rounds' time in which some operation was beyond
+// the bound.
+func slowShare(c Case) float64 {
+	slow, elapsed := 0.0, 0.0
+	for _, r := range c.Rounds {
+		elapsed += r.Elapsed
+		if r.Distribution == nil {
+			continue
+		}
+		for _, slice := range r.Distribution.Slices() {
+			if slice.Max > c.Bound {
+				slow += max(slice.Width, min(slice.Max, r.Elapsed))
+			}
+		}
+	}
+	if elapsed == 0 {
+		return 1
+	}
+	return min(1, slow/elapsed)
 }
 
 func memory(c Case) (Cause, bool) {

@@ -62,10 +62,10 @@ func TestFind(t *testing.T) {
 		{"waits for I/O without a device to look at", "overlay", 0.1, observed{io: .59, noDevice: true}, Unknown, ""},
 
 		{"a busy machine on which tasks wait", "ext4", 0.05, observed{busy: .95, cpuPressure: .8}, CPU, "processors 95 % busy"},
-		{"a busy machine on which nobody waits", "ext4", 0.05, observed{busy: 1, cpuPressure: .49}, Unknown, ""},
+		{"a busy machine on which nobody waits", "ext4", 0.05, observed{busy: 1, cpuPressure: .19}, Unknown, ""},
 		{"tasks wait for processors that are not busy", "ext4", 0.05, observed{busy: .89, cpuPressure: .8}, Unknown, ""},
-		{"the hypervisor takes a fifth", "ext4", 0.05, observed{steal: .2}, CPU, "the hypervisor took 20 %"},
-		{"the hypervisor takes less than a fifth", "ext4", 0.05, observed{steal: .19}, Unknown, ""},
+		{"the hypervisor takes as much as the shortfall needs", "ext4", 0.05, observed{steal: .2}, CPU, "the hypervisor took 20 %"},
+		{"the hypervisor takes less than the shortfall needs", "ext4", 0.05, observed{steal: .19}, Unknown, ""},
 		{"a quota holds the process back", "ext4", 0.05, observed{throttled: .3}, CPU, "a CPU quota held this process back 30 %"},
 		{"a quota hardly holds it back", "ext4", 0.05, observed{throttled: .19}, Unknown, ""},
 		{"CPU before a device that is slow too", "ext4", 0.01, observed{steal: .4, io: .5, device: .99, request: .01}, CPU, ""},
@@ -86,7 +86,7 @@ func TestFind(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			round := measure.Round{Elapsed: 1, Context: tt.seen.context()}
-			check(t, Find(Case{FileSystem: tt.fileSystem, Seconds: tt.seconds, Rounds: []measure.Round{round}}), tt.want, tt.evidence)
+			check(t, Find(Case{FileSystem: tt.fileSystem, Seconds: tt.seconds, Shortfall: 1.55, Rounds: []measure.Round{round}}), tt.want, tt.evidence)
 		})
 	}
 }
@@ -145,7 +145,7 @@ func TestFindSlots(t *testing.T) {
 // TestFindOverRounds shows that a cause has to hold over the rounds together,
 // as far as they could be observed.
 func TestFindOverRounds(t *testing.T) {
-	stolen, quiet, blind := observed{steal: .39}, observed{}, observed{noCPU: true, noPressure: true, noDevice: true}
+	stolen, quiet, blind := observed{steal: .36}, observed{}, observed{noCPU: true, noPressure: true, noDevice: true}
 	tests := []struct {
 		name   string
 		rounds []observed
@@ -158,11 +158,50 @@ func TestFindOverRounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := Case{FileSystem: "ext4", Seconds: .05}
+			c := Case{FileSystem: "ext4", Seconds: .05, Shortfall: 1.55}
 			for _, o := range tt.rounds {
 				c.Rounds = append(c.Rounds, measure.Round{Elapsed: 1, Context: o.context()})
 			}
 			check(t, Find(c), tt.want, "")
+		})
+	}
+}
+
+// TestCPUMustExplain shows that lost processors are to blame only where they
+// can have done what was seen.
+func TestCPUMustExplain(t *testing.T) {
+	record := func(elapsed float64, latencies ...time.Duration) measure.Round {
+		recorder := measure.NewRecorder(1, time.Second)
+		for i, took := range latencies { // they end evenly spread over the round
+			recorder.Shard(0).Record(time.Duration(float64(i+1)*elapsed*float64(time.Second)/float64(len(latencies))), took)
+		}
+		return measure.Round{Elapsed: elapsed, Distribution: recorder.Distribution()}
+	}
+	all, one := make([]time.Duration, 50), make([]time.Duration, 50)
+	for i := range all {
+		all[i], one[i] = 30*time.Millisecond, time.Millisecond
+	}
+	one[7] = 30 * time.Millisecond
+	tests := []struct {
+		name  string
+		kind  Kind
+		round measure.Round
+		steal float64
+		want  Name
+	}{
+		{"all operations are slow and a third of the time is lost", Share, record(2, all...), .33, Unknown},
+		{"all operations are slow and most of the time is lost", Share, record(2, all...), .7, CPU},
+		{"some operations are slow and a third of the time is lost", Share, record(2, one...), .33, CPU},
+		{"some operations are slow and hardly any time is lost", Share, record(2, one...), .04, Unknown},
+		{"a stall that is longer than what was lost", Longest, record(6, 5*time.Second), .5, Unknown},
+		{"a stall that is shorter than what was lost", Longest, record(2, 500*time.Millisecond), .5, CPU},
+		{"a storm that would have drained in time", Whole, record(4, 4*time.Second), .5, CPU},
+		{"a storm that would not have drained in time", Whole, record(4, 4*time.Second), .2, Unknown},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.round.Context = observed{steal: tt.steal}.context()
+			check(t, Find(Case{FileSystem: "ext4", Kind: tt.kind, Bound: .01, Shortfall: 3, Rounds: []measure.Round{tt.round}}), tt.want, "")
 		})
 	}
 }

@@ -126,6 +126,9 @@ func (s *Server) natsOptions() *server.Options {
 // start runs the server's start, which reads and writes the store directory,
 // until it is done or ctx ends.
 func (s *Server) start(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("start nats-server in %s: %w", s.opts.StoreDir, context.Cause(ctx))
+	}
 	started := make(chan struct{})
 	go func() {
 		defer close(started)

@@ -161,14 +161,18 @@ func newEngine(req Request, p *plan, limits []profiles.Limit) *engine {
 		Notes: slices.Clone(req.Notes),
 	}
 	for _, s := range p.steps {
-		e.run.Steps = append(e.run.Steps, s.Step)
 		e.total += s.Rounds
 	}
 	return e
 }
 
+// end is the run with what has become of its steps.
 func (e *engine) end() *results.Run {
 	e.run.Ended = time.Now().UTC()
+	e.run.Steps = nil
+	for _, s := range e.plan.steps {
+		e.run.Steps = append(e.run.Steps, s.Step)
+	}
 	return e.run
 }
 
@@ -349,7 +353,7 @@ func (e *engine) lock(ctx context.Context) (*process, error) {
 func (e *engine) close(keeper *process) {
 	keeper.stop(lateGrace)
 	wait := silence
-	if errors.Is(e.halted, errNoAnswer) {
+	if errors.Is(e.halted, errNoAnswer) && !errors.Is(e.halted, errStarved) {
 		wait = max(lateClosing, min(silence, time.Until(e.deadline)))
 	}
 	if err := e.clear(context.Background(), clearTask{Scratch: e.scratch, Own: true}, wait); err != nil {

@@ -55,7 +55,8 @@ type plan struct {
 type plannedStep struct {
 	results.Step
 	probe   probes.Probe
-	done    int           // rounds
+	done    int           // rounds so far
+	most    int           // rounds that it gets, its extension included
 	longest time.Duration // of its rounds so far, with their preparation
 	stopped bool          // no further round: it was cut, met an error, or has no time left
 }
@@ -310,7 +311,7 @@ func newStep(o Options, s profiles.Step, scale float64, values map[string]string
 	if rounds == 0 {
 		rounds = o.Profile.Rounds
 	}
-	return &plannedStep{probe: probe, Step: results.Step{
+	return &plannedStep{probe: probe, most: rounds, Step: results.Step{
 		Name: s.Name, Probe: s.Probe, Labels: labels, Parameters: parameters, Informative: s.Informative, Note: slotsNote(s, o.CPUs),
 		Rounds: rounds, Duration: scaled(s.Duration, scale), Warmup: scaled(s.Warmup, min(scale, 1)),
 	}}, nil

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"storebench/internal/measure"
 	"storebench/results"
 )
 
@@ -77,24 +78,18 @@ func (e *engine) shuffled(steps []*plannedStep) []*plannedStep {
 // once, as far as the budget reaches. The bounds of the verdict are made for
 // these two looks.
 func (e *engine) extend(ctx context.Context) {
-	if e.halted != nil || ctx.Err() != nil {
-		return
-	}
-	undecided := results.Judge(e.run).Undecided()
-	var steps []*plannedStep
-	for i, s := range e.plan.steps {
+	undecided := results.Judge(e.end()).Undecided()
+	for _, s := range e.plan.steps {
 		if undecided[s.Title()] && !s.stopped {
-			s.Rounds *= 2
-			e.total += s.Rounds / 2
-			e.run.Steps[i].Extended = true
-			steps = append(steps, s)
+			s.most += s.Rounds
+			e.total += s.Rounds
 		}
 	}
 	for more := true; more; {
 		more = false
-		for _, s := range e.shuffled(steps) {
-			if s.done < s.Rounds && e.round(ctx, s) {
-				more = true
+		for _, s := range e.shuffled(e.plan.steps) {
+			if s.done < s.most && e.round(ctx, s) {
+				s.Extended, more = true, true
 			}
 		}
 	}
@@ -115,22 +110,24 @@ func (e *engine) round(ctx context.Context, s *plannedStep) bool {
 	}
 	s.done++
 	title := s.Title()
-	e.tell(Progress{Step: title, Round: s.done, Rounds: s.Rounds})
+	e.tell(Progress{Step: title, Round: s.done, Rounds: s.most})
 	began := time.Now()
 	err := e.work(ctx, s)
 	s.longest = max(s.longest, time.Since(began))
 	e.done++
-	e.tell(Progress{Step: title, Round: s.done, Rounds: s.Rounds, Share: 1, Done: true})
+	e.tell(Progress{Step: title, Round: s.done, Rounds: s.most, Share: 1, Done: true})
 	if err != nil {
 		e.failed(ctx, s, err)
 	}
 	return true
 }
 
-// outOfTime notes once a step that its rounds did not all fit.
+// outOfTime ends a step, and notes it when not even its first rounds fitted.
 func (e *engine) outOfTime(s *plannedStep) {
 	s.stopped = true
-	e.incident(results.OutOfTime, s.Title(), s.done+1, fmt.Sprintf("%d of %d rounds fitted into the budget of %v", s.done, s.Rounds, time.Duration(e.run.Budget*float64(time.Second))))
+	if s.done < s.Rounds {
+		e.incident(results.OutOfTime, s.Title(), s.done+1, fmt.Sprintf("%d of %d rounds fitted into the budget of %v", s.done, s.Rounds, time.Duration(e.run.Budget*float64(time.Second))))
+	}
 }
 
 // work is one round in a worker of its own.
@@ -142,15 +139,27 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 	if err != nil {
 		return err
 	}
+	sampler := measure.StartContext("")
 	err = p.await(ctx, e.within(s.Warmup+s.Duration+silence), func(ev event) {
 		e.merge(s, ev.Measurements)
 		s.stopped = s.stopped || ev.Cut
 		if ev.Progress > 0 {
-			e.tell(Progress{Step: s.Title(), Round: s.done, Rounds: s.Rounds, Share: ev.Progress})
+			e.tell(Progress{Step: s.Title(), Round: s.done, Rounds: s.most, Share: ev.Progress})
 		}
 	})
-	return errors.Join(err, e.bury(p, s, err))
+	err = errors.Join(err, e.bury(p, s, err))
+	if lost := sampler.Stop().CPULost(); errors.Is(err, errNoAnswer) && lost > starved {
+		return fmt.Errorf("%w: this machine kept its processors from us %.0f %% of the time (%w)", errStarved, 100*lost, err)
+	}
+	return err
 }
+
+// starved is the share of lost CPU above which a worker that gives no answer
+// says nothing of the volume. While a volume hangs nobody competes for the
+// processors, so a real hang stays far below it.
+const starved = 0.3
+
+var errStarved = errors.New("no answer in time, for want of CPU")
 
 // bury waits for the worker's end and keeps its memory figure. A worker that
 // is done but blocked in the kernel, with writes in flight, gets the time that
@@ -163,11 +172,7 @@ func (e *engine) bury(p *process, s *plannedStep, outcome error) error {
 	if !p.stop(grace) {
 		return fmt.Errorf("%w from process %d, which is blocked in the kernel and was left behind", errNoAnswer, p.cmd.Process.Pid)
 	}
-	for i, planned := range e.plan.steps {
-		if planned == s {
-			e.run.Steps[i].Peak = max(e.run.Steps[i].Peak, peakMemory(p.cmd.ProcessState))
-		}
-	}
+	s.Peak = max(s.Peak, peakMemory(p.cmd.ProcessState))
 	return nil
 }
 
@@ -175,7 +180,7 @@ func (e *engine) bury(p *process, s *plannedStep, outcome error) error {
 func (e *engine) failed(ctx context.Context, s *plannedStep, err error) {
 	var we *workerError
 	switch {
-	case errors.Is(err, errNoAnswer):
+	case errors.Is(err, errNoAnswer), errors.Is(err, errStarved):
 		e.halt(s, err)
 	case ctx.Err() != nil:
 		e.halt(s, context.Cause(ctx))
@@ -196,6 +201,8 @@ func (e *engine) halt(s *plannedStep, why error) {
 	var we *workerError
 	kind := results.Interrupted
 	switch {
+	case errors.Is(why, errStarved):
+		kind = results.ToolError
 	case errors.Is(why, errNoAnswer):
 		kind = results.Stalled
 	case errors.Is(why, errReserve):
