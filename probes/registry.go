@@ -136,8 +136,9 @@ func (f field) text() string {
 }
 
 func (f field) set(value string) error {
-	err := f.parse(value)
-	if err != nil {
+	before := reflect.ValueOf(f.value.Interface())
+	if err := f.parse(value); err != nil {
+		f.value.Set(before) // a value that is refused changes nothing
 		return fmt.Errorf("parameter %s: %w", f.name(), err)
 	}
 	return nil

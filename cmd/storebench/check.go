@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,6 +84,9 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	if err := natsfs.CheckVersion(); err != nil {
 		return err
 	}
+	if err := f.checkGlobs(cmd); err != nil {
+		return err
+	}
 	req, err := f.request(args)
 	if err != nil {
 		return err
@@ -108,6 +112,17 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 		sayWhereKept(cmd.Context(), run)
 	}
 	return verdictCode(run, report.Verdict, f.failOn == "warn")
+}
+
+// checkGlobs refuses an empty glob, as an unset variable of a script gives: it
+// would choose every step.
+func (f *checkFlags) checkGlobs(cmd *cobra.Command) error {
+	for name, globs := range map[string][]string{"only": f.only, "skip": f.skip} {
+		if cmd.Flags().Changed(name) && (len(globs) == 0 || slices.Contains(globs, "")) {
+			return usagef("--%s %q: name a step, a probe or a glob, such as raw-*", name, strings.Join(globs, ","))
+		}
+	}
+	return nil
 }
 
 // sayWhereKept saves the run where the user did not; that it cannot be saved

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
 	"storebench/cmd/storebench/internal/engine"
+	"storebench/profiles"
 )
 
 // newRoot builds the command line.
@@ -27,20 +29,42 @@ it cannot, what is to blame.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see: %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newCheck(), newReport(), newProbes(), newProfiles(), newClean(), newVersion(), newWorker())
+	root.AddCommand(newCheck(), newReport(), newProbes(), newProfiles(), newClean(), newSimulate(), newVersion(), newWorker())
 	usageOfArgs(root)
 	return root
 }
 
 // usageOfArgs makes every command's complaint about its arguments a usage
-// error.
+// error that says where the right ones are.
 func usageOfArgs(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
-		cmd.Args = func(cmd *cobra.Command, args []string) error { return asUsage(check(cmd, args)) }
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usagef("%w%s (see: %s --help)", err, meantCommand(cmd, args), cmd.CommandPath())
+			}
+			return nil
+		}
 	}
 	for _, sub := range cmd.Commands() {
 		usageOfArgs(sub)
 	}
+}
+
+// meantCommand names the subcommand that a mistyped one is nearest to.
+func meantCommand(cmd *cobra.Command, args []string) string {
+	var names []string
+	for _, sub := range cmd.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	if len(args) == 0 || len(names) == 0 {
+		return ""
+	}
+	if near := profiles.Nearest(args[0], names); near != "" {
+		return fmt.Sprintf(" (did you mean %q?)", near)
+	}
+	return ""
 }
 
 // newWorker is the hidden command that the engine starts for all that touches

@@ -1,0 +1,478 @@
+package probes_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"storebench/internal/measure"
+	"storebench/probes"
+)
+
+var (
+	kebab = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
+	snake = regexp.MustCompile(`^[a-z][a-z0-9]*(_[a-z0-9]+)*$`)
+	units = []measure.Unit{measure.Seconds, measure.Bytes, measure.BytesPerSecond, measure.PerSecond, measure.Count}
+)
+
+// small makes rounds that are quick on any disk, and small enough that the
+// ration of bytes is used up and begins again.
+var small = map[string]string{
+	"max-bytes": "1MiB", "groups": "8", "bound": "50ms", "dirty": "256KiB", "concurrency": "4",
+}
+
+// each runs a test for every registered probe.
+func each(t *testing.T, test func(t *testing.T, name string)) {
+	names := probes.Names()
+	if len(names) == 0 {
+		t.Fatal("no probe is registered")
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) { test(t, name) })
+	}
+}
+
+func newProbe(t *testing.T, name string) probes.Probe {
+	t.Helper()
+	p, err := probes.New(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func set(t *testing.T, p probes.Probe, name, value string) {
+	t.Helper()
+	if err := probes.Set(p, name, value); err != nil {
+		t.Fatalf("set %s=%s: %v", name, value, err)
+	}
+}
+
+// variants are a probe's kinds of rounds, made small: its defaults, and each
+// value of each parameter that has a choice.
+func variants(t *testing.T, name string) map[string]probes.Probe {
+	t.Helper()
+	tiny := func() probes.Probe {
+		p := newProbe(t, name)
+		for parameter, value := range small {
+			if _, has := probes.Value(p, parameter); has {
+				set(t, p, parameter, value)
+			}
+		}
+		return p
+	}
+	all := map[string]probes.Probe{"defaults": tiny()}
+	for _, parameter := range probes.Parameters(all["defaults"]) {
+		for _, choice := range parameter.Choices {
+			if choice != parameter.Value {
+				p := tiny()
+				set(t, p, parameter.Name, choice)
+				all[parameter.Name+"="+choice] = p
+			}
+		}
+	}
+	return all
+}
+
+func TestInfo(t *testing.T) {
+	each(t, func(t *testing.T, name string) {
+		info := newProbe(t, name).Info()
+		if info.Name != name || !kebab.MatchString(name) {
+			t.Errorf("name %q, registered as %q: want kebab-case and the same", info.Name, name)
+		}
+		if info.Summary == "" || strings.Contains(info.Summary, "\n") {
+			t.Errorf("summary %q: want one line", info.Summary)
+		}
+		if info.Why == "" {
+			t.Error("it does not say what breaks in NATS")
+		}
+		if len(info.Metrics) == 0 {
+			t.Error("it measures nothing")
+		}
+		seen := map[string]bool{}
+		for _, m := range info.Metrics {
+			if !snake.MatchString(m.Name) || seen[m.Name] {
+				t.Errorf("metric %q: want snake_case, once", m.Name)
+			}
+			if m.Help == "" || !slices.Contains(units, m.Unit) {
+				t.Errorf("metric %s: help %q, unit %q", m.Name, m.Help, m.Unit)
+			}
+			seen[m.Name] = true
+		}
+	})
+}
+
+// TestNeed: whatever its parameters, a probe says what room it takes.
+func TestNeed(t *testing.T) {
+	each(t, func(t *testing.T, name string) {
+		for variant, p := range variants(t, name) {
+			if need := p.Info().Need; need.Bytes <= 0 || need.Files <= 0 {
+				t.Errorf("%s: need %+v, want bytes and files above zero", variant, need)
+			}
+		}
+	})
+}
+
+func TestParameters(t *testing.T) {
+	each(t, func(t *testing.T, name string) {
+		p := newProbe(t, name)
+		seen := map[string]bool{}
+		for _, parameter := range probes.Parameters(p) {
+			if !kebab.MatchString(parameter.Name) || seen[parameter.Name] {
+				t.Errorf("parameter %q: want kebab-case, once", parameter.Name)
+			}
+			seen[parameter.Name] = true
+			if parameter.Help == "" {
+				t.Errorf("%s has no help", parameter.Name)
+			}
+			for _, value := range append([]string{parameter.Value}, parameter.Choices...) {
+				set(t, p, parameter.Name, value)
+				if got, has := probes.Value(p, parameter.Name); !has || got != value {
+					t.Errorf("%s set to %q reads %q (%v)", parameter.Name, value, got, has)
+				}
+			}
+		}
+		if len(seen) == 0 {
+			t.Error("it has no parameters")
+		}
+	})
+}
+
+func TestParametersRefused(t *testing.T) {
+	each(t, func(t *testing.T, name string) {
+		for _, parameter := range probes.Parameters(newProbe(t, name)) {
+			for _, value := range []string{"", "-1", "no such value", "1e400", "NaN"} {
+				p := newProbe(t, name)
+				err := probes.Set(p, parameter.Name, value)
+				if err == nil {
+					t.Errorf("%s=%q is taken", parameter.Name, value)
+					continue
+				}
+				if !strings.Contains(err.Error(), parameter.Name) {
+					t.Errorf("%s=%q: the error does not name the parameter: %v", parameter.Name, value, err)
+				}
+				for _, choice := range parameter.Choices {
+					if !strings.Contains(err.Error(), choice) {
+						t.Errorf("%s=%q: the error does not offer %s: %v", parameter.Name, value, choice, err)
+					}
+				}
+				if got, _ := probes.Value(p, parameter.Name); got != parameter.Value {
+					t.Errorf("%s=%q was refused and left %q, it was %q", parameter.Name, value, got, parameter.Value)
+				}
+			}
+		}
+	})
+}
+
+func TestOutOfRange(t *testing.T) {
+	tests := map[string][]string{
+		"concurrency":       {"0", "1025"},
+		"streams":           {"0"},
+		"max-concurrent-io": {"3", "8193"},
+		"groups":            {"0", "32001"},
+		"message-size":      {"0"},
+		"size":              {"0"},
+		"max-bytes":         {"1023KiB"},
+		"rate":              {"0"},
+		"syncs":             {"0"},
+		"bound":             {"0s", "-1s"},
+	}
+	each(t, func(t *testing.T, name string) {
+		for parameter, values := range tests {
+			for _, value := range values {
+				p := newProbe(t, name)
+				before, has := probes.Value(p, parameter)
+				if !has {
+					continue
+				}
+				if err := probes.Set(p, parameter, value); err == nil {
+					t.Errorf("%s=%s is taken", parameter, value)
+				}
+				if after, _ := probes.Value(p, parameter); after != before {
+					t.Errorf("%s=%s was refused and left %q, it was %q", parameter, value, after, before)
+				}
+			}
+		}
+	})
+}
+
+func TestUnknownNames(t *testing.T) {
+	_, err := probes.New("no-such-probe")
+	if !errors.Is(err, probes.ErrUnknown) {
+		t.Errorf("New: %v, want ErrUnknown", err)
+	}
+	for _, name := range probes.Names() {
+		if !strings.Contains(err.Error(), name) {
+			t.Errorf("the error does not name %s: %v", name, err)
+		}
+	}
+	each(t, func(t *testing.T, name string) {
+		p := newProbe(t, name)
+		err := probes.Set(p, "no-such-parameter", "1")
+		if !errors.Is(err, probes.ErrUnknown) {
+			t.Fatalf("Set: %v, want ErrUnknown", err)
+		}
+		for _, parameter := range probes.Parameters(p) {
+			if !strings.Contains(err.Error(), parameter.Name) {
+				t.Errorf("the error does not name %s: %v", parameter.Name, err)
+			}
+		}
+		if _, has := probes.Value(p, "no-such-parameter"); has {
+			t.Error("it has a value")
+		}
+	})
+}
+
+// TestGently: what is said to make a probe gentle does.
+func TestGently(t *testing.T) {
+	each(t, func(t *testing.T, name string) {
+		for variant, p := range variants(t, name) {
+			gently := p.Info().Gently
+			for parameter, value := range gently {
+				set(t, p, parameter, value)
+			}
+			if len(gently) > 0 && !p.Info().Gentle {
+				t.Errorf("%s: not gentle with %v", variant, gently)
+			}
+		}
+	})
+}
+
+// TestRun runs every kind of round: it returns what it declares, each once and
+// with one round, and takes no more room than it said.
+func TestRun(t *testing.T) {
+	each(t, func(t *testing.T, name string) {
+		measured := map[string]bool{}
+		for variant, p := range variants(t, name) {
+			t.Run(variant, func(t *testing.T) {
+				for _, metric := range runOnce(t, p) {
+					measured[metric] = true
+				}
+			})
+		}
+		for _, m := range newProbe(t, name).Info().Metrics {
+			if !measured[m.Name] {
+				t.Errorf("no kind of round measures %s", m.Name)
+			}
+		}
+	})
+}
+
+// runOnce runs one round and returns the metrics that it measured.
+func runOnce(t *testing.T, p probes.Probe) []string {
+	dir := roundDir(t)
+	info := p.Info()
+	used := watchRoom(t, dir)
+	measured, err := p.Run(t.Context(), env(dir, 300*time.Millisecond))
+	if err != nil && !errors.Is(err, probes.ErrCut) {
+		t.Fatalf("run: %v", err)
+	}
+	if most := used(); most.Bytes > info.Need.Bytes || most.Files > info.Need.Files {
+		t.Errorf("it took %+v and said %+v", most, info.Need)
+	}
+	seen := map[string]bool{}
+	for _, m := range measured {
+		if seen[m.Metric] {
+			t.Errorf("%s is measured twice", m.Metric)
+		}
+		seen[m.Metric] = true
+		checkMeasurement(t, info, m)
+	}
+	if len(measured) == 0 {
+		t.Error("it measured nothing")
+	}
+	metrics := []string{}
+	for metric := range seen {
+		metrics = append(metrics, metric)
+	}
+	return metrics
+}
+
+func checkMeasurement(t *testing.T, info probes.Info, m measure.Measurement) {
+	t.Helper()
+	at := slices.IndexFunc(info.Metrics, func(d probes.Metric) bool { return d.Name == m.Metric })
+	switch {
+	case at < 0:
+		t.Errorf("%s is not declared", m.Metric)
+		return
+	case m.Unit != info.Metrics[at].Unit:
+		t.Errorf("%s is in %s, declared in %s", m.Metric, m.Unit, info.Metrics[at].Unit)
+	case len(m.Rounds) != 1:
+		t.Errorf("%s has %d rounds, want 1", m.Metric, len(m.Rounds))
+		return
+	}
+	round, kinds := m.Rounds[0], 0
+	for _, is := range []bool{round.Distribution != nil, round.Value != nil, round.Series != nil} {
+		if is {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		t.Errorf("%s: the round has %d kinds of figures, want one", m.Metric, kinds)
+	}
+	if round.Start.IsZero() || round.Elapsed <= 0 {
+		t.Errorf("%s: start %v, elapsed %v s", m.Metric, round.Start, round.Elapsed)
+	}
+	if d := round.Distribution; d != nil && d.Count() > 0 && (d.Min() < 0 || d.Max() < d.Min()) {
+		t.Errorf("%s: min %v, max %v", m.Metric, d.Min(), d.Max())
+	}
+}
+
+// patience is how long an ended context may take to end a round. It only tells
+// a probe that listens from one that runs its hour.
+const patience = time.Minute
+
+// TestCancel: a round that should take an hour ends with its context, without
+// a claim that it is whole.
+func TestCancel(t *testing.T) {
+	each(t, func(t *testing.T, name string) {
+		for variant, p := range variants(t, name) {
+			if variant == "mode=storm" || variant == "mode=capacity" {
+				continue // it ends by its own bound
+			}
+			t.Run(variant, func(t *testing.T) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				dir := roundDir(t)
+				ended := runFor(ctx, p, dir, time.Hour)
+				awaitData(t, dir)
+				cancel()
+				endsSoon(t, ended)
+			})
+		}
+		t.Run("beforehand", func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			dir := roundDir(t)
+			endsSoon(t, runFor(ctx, variants(t, name)["defaults"], dir, time.Hour))
+		})
+	})
+}
+
+// runFor runs a round beside the test; its error comes on the channel.
+func runFor(ctx context.Context, p probes.Probe, dir string, duration time.Duration) <-chan error {
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.Run(ctx, env(dir, duration))
+		ended <- err
+	}()
+	return ended
+}
+
+func endsSoon(t *testing.T, ended <-chan error) {
+	t.Helper()
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("a round whose context ended returned no error")
+		}
+	case <-time.After(patience):
+		t.Fatalf("still running %v after its context ended", patience)
+	}
+}
+
+// awaitData waits until a file below dir has data, so that what is ended is a
+// round under way and not the start of its server.
+func awaitData(t *testing.T, dir string) {
+	t.Helper()
+	tick, late := time.NewTicker(time.Millisecond), time.NewTimer(patience)
+	defer tick.Stop()
+	defer late.Stop()
+	for !hasData(dir) {
+		select {
+		case <-tick.C:
+		case <-late.C:
+			t.Fatalf("no data below %s after %v", dir, patience)
+		}
+	}
+}
+
+func hasData(dir string) bool {
+	found := false
+	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type().IsRegular() {
+			if info, err := entry.Info(); err == nil && info.Size() > 0 {
+				found = true
+				return fs.SkipAll
+			}
+		}
+		return nil
+	})
+	return found
+}
+
+func env(dir string, duration time.Duration) *probes.Env {
+	return &probes.Env{Dir: dir, Duration: duration, Warmup: 10 * time.Millisecond, Rand: rand.New(rand.NewPCG(1, 2))}
+}
+
+// roundDir is an empty directory that is removed also while the last writes of
+// a round that was cut go on in it.
+func roundDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "storebench-probe-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		var err error
+		for end := time.Now().Add(patience); time.Now().Before(end); {
+			if err = os.RemoveAll(dir); err == nil {
+				return
+			}
+		}
+		t.Error(err)
+	})
+	return dir
+}
+
+// watchRoom looks again and again at what lies in dir. The function returned
+// ends that and says how much it was at most.
+func watchRoom(t *testing.T, dir string) func() probes.Need {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	found := make(chan probes.Need, 1)
+	go func() {
+		var most probes.Need
+		tick := time.NewTicker(10 * time.Millisecond)
+		defer tick.Stop()
+		for last := false; !last; {
+			select {
+			case <-ctx.Done():
+				last = true
+			case <-tick.C:
+			}
+			now := room(dir)
+			most.Bytes, most.Files = max(most.Bytes, now.Bytes), max(most.Files, now.Files)
+		}
+		found <- most
+	}()
+	return func() probes.Need { stop(); return <-found }
+}
+
+// block is the unit in which file systems give out room.
+const block = 4096
+
+// room counts what lies below dir, in whole blocks. What vanishes meanwhile is
+// not counted.
+func room(dir string) probes.Need {
+	var n probes.Need
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil {
+			n.Bytes += (info.Size() + block - 1) / block * block
+			n.Files++
+		}
+		return nil
+	})
+	return n
+}
