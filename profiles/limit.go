@@ -93,7 +93,7 @@ func (l Limit) CheckUnit(metric measure.Unit) error {
 	if l.Unit == want || l.Unit == "" && (want == measure.Count || want == measure.PerSecond) {
 		return nil
 	}
-	return fmt.Errorf("limit %q: its bound must be in %s, such as %s", l, want, unitExample(want))
+	return fmt.Errorf("its bound must be in %s, such as %s", want, unitExample(want))
 }
 
 func unitExample(u measure.Unit) string {

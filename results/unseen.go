@@ -7,7 +7,7 @@ import (
 
 // Unseen says what a run cannot tell of its volume, however well it went.
 func Unseen(run *Run) []string {
-	took := run.Ended.Sub(run.Started).Round(time.Second)
+	took := run.Ended.Sub(run.Started).Round(100 * time.Millisecond)
 	unseen := []string{
 		fmt.Sprintf("credits, throttles or neighbours that show only after longer than the %v of this run: --budget 10m looks longer", took),
 		"a power cut: a cache that acknowledges a flush and loses it looks healthy here (docs/limits.md)",

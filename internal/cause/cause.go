@@ -226,11 +226,13 @@ func throttle(c Case) (Cause, bool) {
 
 // device: it was busy, and one of its requests takes a good part of the
 // latency; or it was busy all the time, so that the latency is a queue of many
-// requests, as an election storm's is.
+// requests, as an election storm's is; or the longest operation is asked for,
+// which no mean of requests shows, and tasks waited for I/O while it was busy.
 func device(c Case) (Cause, bool) {
 	busy := mean(c, deviceOf(func(d measure.Device) float64 { return d.Busy }))
 	request := slowestRequest(c)
-	if busy < deviceBusy || busy < deviceFull && request < deviceRequest*c.Seconds {
+	waiting := c.Kind == Longest && mean(c, ioOf) >= ioPressure
+	if busy < deviceBusy || busy < deviceFull && !waiting && request < deviceRequest*c.Seconds {
 		return Cause{}, false
 	}
 	evidence := []string{fmt.Sprintf("%s was %.0f %% busy", deviceName(c), 100*busy)}

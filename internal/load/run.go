@@ -25,8 +25,9 @@ type Config struct {
 	// Warmup is how long operations are run before measuring. An operation
 	// belongs to where it was due.
 	Warmup time.Duration
-	// Grace is how long operations that are under way when Duration has passed
-	// may take to end before they count as unfinished. 0 waits until ctx ends.
+	// Grace is how long, after Duration has passed, operations that were due in
+	// it may still be begun and may take to end. What is not begun by then is
+	// missed, what has not ended is unfinished. 0 waits until ctx ends.
 	Grace time.Duration
 	Clock Clock // nil is NewClock()
 	// Observe, unless nil, is called after each measured operation that
@@ -41,7 +42,7 @@ type Config struct {
 type Outcome struct {
 	Done       int64 // succeeded
 	Failed     int64 // returned an error
-	Missed     int64 // were due while measuring and were not sent
+	Missed     int64 // were due while measuring and could not be begun by the end of the grace
 	Unfinished int64 // were given up while under way
 	// Elapsed is from the start of measuring until the last operation ended or
 	// was given up, and at least Duration if the run was not cut short. Done

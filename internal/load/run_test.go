@@ -103,11 +103,27 @@ func TestResponseTimeSeesTheQueueBehindAStall(t *testing.T) {
 
 func TestOperationsThatCannotBeSentAreMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg := Config{Workers: 1, Pacer: Open{Rate: 100}, Duration: time.Second}
+		cfg := Config{Workers: 1, Pacer: Open{Rate: 100}, Duration: time.Second, Grace: 2050 * ms}
 		out := run1(t, t.Context(), cfg, takes(100*ms))
-		if out.Done != 10 || out.Missed != 90 || out.Response.Missed != 90 || out.Service.Missed != 0 {
-			t.Errorf("done %d, missed %d (response %d, service %d); want 10, 90, 90, 0",
+		time.Sleep(time.Second) // the one that was given up ends meanwhile
+		if out.Done != 30 || out.Unfinished != 1 || out.Missed != 69 || out.Response.Missed != 69 || out.Service.Missed != 0 {
+			t.Errorf("done %d, missed %d (response %d, service %d); want 30, 69, 69, 0 and one unfinished",
 				out.Done, out.Missed, out.Response.Missed, out.Service.Missed)
+		}
+	})
+}
+
+// A queue at the end is no loss: what was due is begun late, and its response
+// tells how late.
+func TestQueueAtTheEndIsDrained(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Workers: 1, Pacer: Open{Rate: 100}, Duration: time.Second, Grace: 10 * time.Second}
+		out := run1(t, t.Context(), cfg, takes(20*ms))
+		if out.Done != 100 || out.Missed != 0 || out.Elapsed != 2*time.Second {
+			t.Errorf("done %d, missed %d in %v; want all 100 in 2s", out.Done, out.Missed, out.Elapsed)
+		}
+		if longest := out.Response.Max(); longest != 1.01 {
+			t.Errorf("longest response %v s, want 1.01: the last was due at 0.99 s", longest)
 		}
 	})
 }

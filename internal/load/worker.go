@@ -130,7 +130,7 @@ func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Du
 		if w.stopped.Load() || now < due {
 			return 0, false
 		}
-	case now >= w.end: // too late: it is missed
+	case w.cfg.Grace > 0 && now >= w.end+w.cfg.Grace: // too late: it is missed
 		w.served = true
 		return 0, false
 	}

@@ -12,7 +12,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -40,12 +39,19 @@ func appendSync(f *os.File, bytes int) error {
 	return f.Sync()
 }
 
-// aligned returns memory that direct I/O accepts.
-func aligned(bytes int) []byte {
-	const align = 4096
-	b := make([]byte, bytes+align)
-	off := align - int(uintptr(unsafe.Pointer(&b[0]))%align)
-	return b[off : off+bytes]
+// aligned returns memory that direct I/O accepts: whole pages.
+func aligned(t testing.TB, bytes int) []byte {
+	t.Helper()
+	b, err := unix.Mmap(-1, 0, bytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Munmap(b); err != nil {
+			t.Error(err)
+		}
+	})
+	return b
 }
 
 // median runs f n times and returns the median of how long it took.
@@ -83,7 +89,7 @@ func TestBlockDelays(t *testing.T) {
 	defer log.Close()
 	direct := create(t, filepath.Join(b.Path(), "direct"), unix.O_DIRECT)
 	defer direct.Close()
-	buffer := aligned(64 << 10)
+	buffer := aligned(t, 64<<10)
 	if _, err := direct.WriteAt(buffer, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +160,7 @@ func TestBlockBurstCreditEnds(t *testing.T) {
 	b := slowtest.Block(t, slowvolume.BlockConfig{Faults: slowtest.Faults(t, "bandwidth 2MiB/s after 4MiB")})
 	f := create(t, filepath.Join(b.Path(), "data"), unix.O_DIRECT)
 	defer f.Close()
-	chunk := aligned(1 << 20)
+	chunk := aligned(t, 1<<20)
 	write := func() error { _, err := f.WriteAt(chunk, 0); return err }
 	burst := median(t, 3, write)
 	rest := median(t, 5, write)

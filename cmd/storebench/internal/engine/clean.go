@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 )
 
 // Cleaned is a leftover that Clean found.
@@ -35,7 +34,7 @@ func Clean(ctx context.Context, dir string) ([]Cleaned, error) {
 			c.Err = e.clear(ctx, clearTask{Scratch: old.Path}, silence)
 		}
 		if c.Err != nil {
-			failed = errors.Join(failed, fmt.Errorf("%w: %s: %w", ErrRefused, c.Path, c.Err))
+			failed = errors.Join(failed, refusedf("%s: %w", c.Path, c.Err))
 		}
 		all = append(all, c)
 	}

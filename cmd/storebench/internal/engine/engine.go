@@ -75,12 +75,7 @@ type Progress struct {
 	Note    string  // something to tell the user
 }
 
-// Errors that a caller tells apart besides ErrUsage.
 var (
-	// ErrRefused is in the error of a target that must not be used now: live
-	// data beside it, another run, no room.
-	ErrRefused = errors.New("refused")
-
 	errReserve = errors.New("the reserve of free space was reached")
 	errHurting = errors.New("the canary beside live data slowed down")
 )
@@ -91,7 +86,7 @@ var (
 // and returns within the budget and a few seconds whatever the volume does.
 func Run(ctx context.Context, req Request) (*results.Run, error) {
 	if err := req.Profile.Validate(); err != nil {
-		return nil, fmt.Errorf("%w: profile %s: %w", ErrUsage, req.Profile.Name, err)
+		return nil, usagef("profile %s: %w", req.Profile.Name, err)
 	}
 	limits, err := CheckLimits(req.Profile.Limits)
 	if err != nil {
@@ -229,9 +224,9 @@ func asUserError(err error) error {
 	}
 	switch we.Kind {
 	case kindUsage:
-		return fmt.Errorf("%w: %s", ErrUsage, we.Text)
+		return usagef("%s", we.Text)
 	case kindLocked, kindSpace:
-		return fmt.Errorf("%w: %s", ErrRefused, we.Text)
+		return refusedf("%s", we.Text)
 	}
 	return err
 }
@@ -249,10 +244,10 @@ func (e *engine) admit(ctx context.Context, found *inspection) error {
 	}
 	for _, old := range found.Leftovers {
 		if !old.Removable() {
-			return fmt.Errorf("%w: %s: %s", ErrRefused, old.Path, held(old))
+			return refusedf("%s: %s", old.Path, held(old))
 		}
 		if err := e.clear(ctx, clearTask{Scratch: old.Path}, e.within(silence)); err != nil {
-			return fmt.Errorf("%w: the leftover %s of run %s cannot be removed: %w", ErrRefused, old.Path, old.Marker.RunID, err)
+			return refusedf("the leftover %s of run %s cannot be removed: %w", old.Path, old.Marker.RunID, err)
 		}
 		e.note("removed %s, left behind by run %s of %s", old.Path, old.Marker.RunID, old.Marker.Started.Format(time.RFC3339))
 	}
@@ -284,7 +279,7 @@ func (e *engine) guard(g volume.Guard) error {
 	}
 	where := strings.Join(places[:min(3, len(places))], "; ")
 	if !e.req.BesideLiveData {
-		return fmt.Errorf("%w: JetStream data lies on the same volume: %s. A full load would slow that server down; --beside-live-data runs a rate-capped set of steps that stops when it hurts", ErrRefused, where)
+		return refusedf("JetStream data lies on the same volume: %s. A full load would slow that server down; --beside-live-data runs a rate-capped set of steps that stops when it hurts", where)
 	}
 	e.note("running beside live JetStream data: %s", where)
 	return nil
@@ -297,12 +292,10 @@ func (e *engine) room(f volume.Facts) error {
 		e.reserve = int64(e.req.Reserve.Share * float64(f.SizeBytes))
 	}
 	if left := f.AvailableBytes - e.plan.need.Bytes; left < e.reserve {
-		return fmt.Errorf("%w: %s has %s available; this run needs up to %s and keeps %s in reserve: free some space, or ask for less (--profile quick, --skip, --reserve)",
-			ErrRefused, f.Path, size(f.AvailableBytes), size(e.plan.need.Bytes), size(e.reserve))
+		return refusedf("%s has %s available; this run needs up to %s and keeps %s in reserve: free some space, or ask for less (--profile quick, --skip, --reserve)", f.Path, size(f.AvailableBytes), size(e.plan.need.Bytes), size(e.reserve))
 	}
 	if f.Inodes > 0 && f.InodesFree < e.plan.need.Files+e.plan.need.Files/10 {
-		return fmt.Errorf("%w: %s has %d inodes free; this run needs up to %d: make room, or ask for fewer Raft groups (--set term-vote.groups=500)",
-			ErrRefused, f.Path, f.InodesFree, e.plan.need.Files)
+		return refusedf("%s has %d inodes free; this run needs up to %d: make room, or ask for fewer Raft groups (--set term-vote.groups=500)", f.Path, f.InodesFree, e.plan.need.Files)
 	}
 	return nil
 }

@@ -18,7 +18,7 @@ func CheckLimits(limits []profiles.Limit) ([]profiles.Limit, error) {
 	for _, limit := range limits {
 		full, err := checkLimit(limit)
 		if err != nil {
-			return nil, fmt.Errorf("%w: limit %q: %w", ErrUsage, limit, err)
+			return nil, usagef("limit %q: %w", limit, err)
 		}
 		checked = append(checked, full)
 	}

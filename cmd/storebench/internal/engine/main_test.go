@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -52,14 +51,13 @@ func storebench(t *testing.T, args ...string) outcome {
 	return finish(t, command(t, program, args...))
 }
 
-// command prepares a program of any name in a process group of its own.
+// command prepares a program of any name.
 func command(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Env = append(os.Environ(), "XDG_STATE_HOME="+t.TempDir())
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = 10 * time.Second
 	return cmd
 }
@@ -101,7 +99,7 @@ func document(t *testing.T, path string) judged {
 func (d judged) finding(t *testing.T, name, step string) results.Finding {
 	t.Helper()
 	for _, f := range d.Verdict.Findings {
-		if strings.HasPrefix(f.Name, name) && strings.HasPrefix(f.Step, step) {
+		if strings.HasPrefix(f.Name, name) && f.Step == step {
 			return f
 		}
 	}

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"path"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"storebench/internal/natsfs"
 	"storebench/probes"
 	"storebench/profiles"
 	"storebench/results"
@@ -37,9 +35,6 @@ type Options struct {
 // Override gives a parameter a value. With an empty Probe it goes to every
 // probe that has such a parameter.
 type Override struct{ Probe, Parameter, Value string }
-
-// ErrUsage is in the error of a plan that cannot be made from what was asked.
-var ErrUsage = errors.New("usage")
 
 // slotsParameter is the one parameter whose values may be server versions.
 const slotsParameter = "max-concurrent-io"
@@ -102,7 +97,7 @@ func (p *plan) check(o Options) error {
 		return err
 	}
 	if len(p.steps) == 0 {
-		return fmt.Errorf("%w: no step is left to run", ErrUsage)
+		return usagef("no step is left to run")
 	}
 	for _, s := range p.steps {
 		need := s.probe.Info().Need
@@ -145,11 +140,10 @@ func checkGlobs(o Options) error {
 	}
 	for _, glob := range slices.Concat(o.Only, o.Skip) {
 		if _, err := path.Match(glob, ""); err != nil {
-			return fmt.Errorf("%w: %q is no glob: %w", ErrUsage, glob, err)
+			return usagef("%q is no glob: %w", glob, err)
 		}
 		if !slices.ContainsFunc(o.Profile.Steps, func(s profiles.Step) bool { return matches(glob, s) }) {
-			return fmt.Errorf("%w: no step of profile %s matches %q%s (there are: %s)",
-				ErrUsage, o.Profile.Name, glob, didYouMean(glob, names), strings.Join(names, ", "))
+			return usagef("no step of profile %s matches %q%s (there are: %s)", o.Profile.Name, glob, didYouMean(glob, names), strings.Join(names, ", "))
 		}
 	}
 	return nil
@@ -166,17 +160,16 @@ func checkOverrides(o Options) error {
 			}
 			probe, err := probes.New(s.Probe)
 			if err != nil {
-				return fmt.Errorf("%w: %w", ErrUsage, err)
+				return usage(err)
 			}
 			if _, has := probes.Value(probe, ov.Parameter); has {
 				reached = true
 			} else if ov.Probe != "" {
-				return fmt.Errorf("%w: %w", ErrUsage, probes.Set(probe, ov.Parameter, ov.Value))
+				return usage(probes.Set(probe, ov.Parameter, ov.Value))
 			}
 		}
 		if !reached {
-			return fmt.Errorf("%w: profile %s has no step of probe %q with parameter %q (storebench probes list names them)",
-				ErrUsage, o.Profile.Name, ov.Probe, ov.Parameter)
+			return usagef("profile %s has no step of probe %q with parameter %q (storebench probes list names them)", o.Profile.Name, ov.Probe, ov.Parameter)
 		}
 	}
 	return nil
@@ -194,7 +187,7 @@ func didYouMean(word string, known []string) string {
 func expand(o Options, s profiles.Step, scale float64) ([]*plannedStep, error) {
 	probe, err := probes.New(s.Probe)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+		return nil, usage(err)
 	}
 	set, named, err := parametersOf(o, s, probe)
 	if err != nil {
@@ -205,10 +198,13 @@ func expand(o Options, s profiles.Step, scale float64) ([]*plannedStep, error) {
 	for _, values := range (profiles.Step{Set: set}).Variants() {
 		variant, err := newStep(o, s, scale, values, named)
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrUsage, err)
+			return nil, usage(err)
+		}
+		if slices.ContainsFunc(variants, func(other *plannedStep) bool { return maps.Equal(other.Parameters, variant.Parameters) }) {
+			continue // the same value in two spellings
 		}
 		for _, name := range varied {
-			variant.Variant = strings.TrimSpace(variant.Variant + " " + name + "=" + values[name])
+			variant.Variant = strings.TrimSpace(variant.Variant + " " + name + "=" + variant.Parameters[name])
 		}
 		variants = append(variants, variant)
 	}
@@ -268,22 +264,15 @@ func workload(w profiles.Workload) map[string]string {
 	return set
 }
 
-// resolveSlots turns versions of nats-server in a list of slots into the
-// max_concurrent_io that such a server takes on this machine by itself.
+// resolveSlots turns versions of nats-server in a list of slots into numbers.
 func resolveSlots(list string, cpus int) (string, error) {
 	var values []string
 	for value := range strings.SplitSeq(list, ",") {
-		value = strings.TrimSpace(value)
-		if strings.ContainsRune(value, '.') {
-			slots, _, err := natsfs.SlotsOf(value, cpus)
-			if err != nil {
-				return "", fmt.Errorf("%w: %w", ErrUsage, err)
-			}
-			value = strconv.Itoa(slots)
+		slots, _, err := probes.SlotsOf(strings.TrimSpace(value), cpus)
+		if err != nil {
+			return "", usage(err)
 		}
-		if !slices.Contains(values, value) {
-			values = append(values, value)
-		}
+		values = append(values, strconv.Itoa(slots))
 	}
 	return strings.Join(values, ","), nil
 }
@@ -319,15 +308,11 @@ func newStep(o Options, s profiles.Step, scale float64, values map[string]string
 
 // slotsNote says whose slots a step has that names a server's version.
 func slotsNote(s profiles.Step, cpus int) string {
-	version := s.Set[slotsParameter]
-	if !strings.ContainsRune(version, '.') {
-		return ""
-	}
-	_, note, err := natsfs.SlotsOf(version, cpus)
+	_, note, err := probes.SlotsOf(s.Set[slotsParameter], cpus)
 	if err != nil {
-		return ""
+		return "" // it names none
 	}
-	return strings.TrimSuffix("nats-server "+version+": "+note, ": ")
+	return note
 }
 
 func scaled(d profiles.Duration, scale float64) time.Duration {

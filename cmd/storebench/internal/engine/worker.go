@@ -67,6 +67,9 @@ func (w *worker) do(ctx context.Context, t task) error {
 	case t.Save != nil:
 		return save(*t.Save)
 	case t.Leftovers != nil:
+		if err := volume.CheckTarget(t.Leftovers.Dir); err != nil {
+			return err
+		}
 		found, err := volume.Leftovers(ctx, t.Leftovers.Dir)
 		w.send(event{Leftovers: &leftovers{Found: found}})
 		return err
