@@ -20,8 +20,9 @@ var _ = register(func() Probe { return &BlockWrite{Mode: "open", Rate: 1000, str
 // Info describes the probe.
 func (p *BlockWrite) Info() Info {
 	metrics := []Metric{
-		{"store", measure.Seconds, "a message from when it was due (closed loop: begun) until it is stored"},
+		{"store", measure.Seconds, "a message from when it was due (closed loop: begun) until it is stored, waiting for earlier ones included"},
 		{"store_service", measure.Seconds, "a message from when it was begun until it is stored (open loop)"},
+		{"store_late", measure.Seconds, "by how much this machine woke an idle writer late, which is not the volume's and in no other metric (open loop)"},
 	}
 	return Info{
 		Name:    "block-write",
@@ -52,7 +53,8 @@ func (p *BlockWrite) Run(ctx context.Context, env *Env) ([]measure.Measurement, 
 	start = start.Add(env.Warmup)
 	measured := []measure.Measurement{timed("store", start, all.Elapsed, around, all.Response)}
 	if p.Mode == "open" {
-		measured = append(measured, timed("store_service", start, all.Elapsed, around, all.Service))
+		measured = append(measured, timed("store_service", start, all.Elapsed, around, all.Service),
+			timed("store_late", start, all.Elapsed, around, all.Late))
 	}
 	return measured, cutOr(runErr, ending(all), s.close(ctx))
 }

@@ -16,28 +16,23 @@ const grace = 6 * time.Second
 
 // merge adds up the outcomes of loads that ran side by side.
 func merge(outcomes []load.Outcome) (load.Outcome, error) {
-	all := load.Outcome{Response: &measure.Distribution{}, Service: &measure.Distribution{}}
+	all := load.Outcome{Response: &measure.Distribution{}, Service: &measure.Distribution{}, Late: &measure.Distribution{}}
 	for _, o := range outcomes {
 		all.Done, all.Failed, all.Missed, all.Unfinished = all.Done+o.Done, all.Failed+o.Failed, all.Missed+o.Missed, all.Unfinished+o.Unfinished
 		all.Elapsed = max(all.Elapsed, o.Elapsed)
 		if all.FirstError == nil {
 			all.FirstError = o.FirstError
 		}
-		if err := mergeInto(all.Response, o.Response); err != nil {
-			return all, err
-		}
-		if err := mergeInto(all.Service, o.Service); err != nil {
-			return all, err
+		for all, one := range map[*measure.Distribution]*measure.Distribution{all.Response: o.Response, all.Service: o.Service, all.Late: o.Late} {
+			if one == nil {
+				continue // closed loop
+			}
+			if err := all.Merge(one); err != nil {
+				return load.Outcome{}, err
+			}
 		}
 	}
 	return all, nil
-}
-
-func mergeInto(all, one *measure.Distribution) error {
-	if one == nil {
-		return nil
-	}
-	return all.Merge(one)
 }
 
 // ending is the error that a round with this outcome returns: the first one of

@@ -11,7 +11,7 @@ func (r *run) outcome() Outcome {
 	now := r.now()
 	out := Outcome{Response: r.response.Distribution()}
 	if r.service != nil {
-		out.Service = r.service.Distribution()
+		out.Service, out.Late = r.service.Distribution(), r.late.Distribution()
 	}
 	lastEnd, errorAt, served := r.cfg.Warmup, time.Duration(0), false
 	for _, w := range r.workers {
@@ -23,7 +23,7 @@ func (r *run) outcome() Outcome {
 			out.FirstError, errorAt = w.firstError, w.errorAt
 		}
 		if w.state.Load() == abandoned && w.due >= r.cfg.Warmup {
-			out.giveUp(now-r.cfg.Warmup, now-w.due, now-w.began)
+			out.giveUp(now-r.cfg.Warmup, now-w.from, now-w.began)
 			lastEnd = now
 		}
 	}

@@ -31,10 +31,11 @@ type Config struct {
 	Grace time.Duration
 	Clock Clock // nil is NewClock()
 	// Observe, unless nil, is called after each measured operation that
-	// succeeded, by its worker: due (in closed loop when it began) and end are
-	// counted from the start of measuring. It must not block and, to keep the
-	// harness cheap, not allocate. It is not called after Run has returned.
-	Observe func(worker int, due, end time.Duration)
+	// succeeded, by its worker: from and end are when its response time began
+	// and ended, counted from the start of measuring. It must not block and, to
+	// keep the harness cheap, not allocate. It is not called after Run has
+	// returned.
+	Observe func(worker int, from, end time.Duration)
 }
 
 // Outcome is what came of a run. Warm-up operations are in no figure of it but
@@ -48,10 +49,15 @@ type Outcome struct {
 	// was given up, and at least Duration if the run was not cut short. Done
 	// divided by it is the rate.
 	Elapsed time.Duration
-	// Response is how long operations took from when they were due, and holds
-	// the failed, missed and unfinished ones as counts. Times of slices and
-	// stalls are counted from the start of measuring.
+	// Response is how long operations took from when they were due, the time in
+	// which every worker was busy with earlier ones included; it holds the
+	// failed, missed and unfinished ones as counts. Times of slices and stalls
+	// are counted from the start of measuring.
 	Response *measure.Distribution
+	// Late is by how much a worker that waited for an operation to be due was
+	// woken late. That is this machine's doing and nobody else's, so it is told
+	// apart and is no part of Response. It is nil in closed loop.
+	Late *measure.Distribution
 	// Service is how long they took from when they were begun. It is nil in
 	// closed loop, where both are the same.
 	Service *measure.Distribution
@@ -62,7 +68,8 @@ type Outcome struct {
 // Run calls op from cfg.Workers goroutines, each time an operation is due, and
 // records how long it took. op gets the worker's number and the operation's.
 // In open loop the next free worker takes the next operation that is due, and
-// however late it can begin, the response time counts from when it was due.
+// however long it had to wait for one to be free, the response time counts from
+// when it was due.
 //
 // An op cannot be interrupted: one that is still under way after the grace, or
 // a second after ctx ended, is counted as unfinished and its goroutine left

@@ -113,6 +113,29 @@ func TestOperationsThatCannotBeSentAreMissed(t *testing.T) {
 	})
 }
 
+// lateClock wakes whoever sleeps on it late, as a machine without a free
+// processor does.
+type lateClock struct {
+	Clock
+	by time.Duration
+}
+
+func (c lateClock) SleepUntil(ctx context.Context, t time.Duration) { c.Clock.SleepUntil(ctx, t+c.by) }
+
+func TestLateWakeIsTheMachines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Workers: 1, Pacer: Open{Rate: 100}, Duration: time.Second, Clock: lateClock{NewTimerClock(), 5 * ms}}
+		out, err := Run(t.Context(), cfg, takes(ms))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out.Response.Max() != 0.001 || out.Late.Max() != 0.005 || out.Late.Count() != out.Done {
+			t.Errorf("longest response %v s, woken late by up to %v s in %d of %d; want 1 ms and 5 ms in all",
+				out.Response.Max(), out.Late.Max(), out.Late.Count(), out.Done)
+		}
+	})
+}
+
 // A queue at the end is no loss: what was due is begun late, and its response
 // tells how late.
 func TestQueueAtTheEndIsDrained(t *testing.T) {

@@ -19,7 +19,7 @@ type run struct {
 	end     time.Duration // of measuring
 	workers []*worker
 
-	response, service *measure.Recorder
+	response, service, late *measure.Recorder
 
 	next     atomic.Int64 // the next operation
 	stopped  atomic.Bool  // begin nothing any more
@@ -45,14 +45,18 @@ type worker struct {
 	id    int
 	state atomic.Int64
 
-	due, began        time.Duration // of the operation under way
-	response, service *measure.Shard
-	done, failed      int64
-	inARow            int // failures
-	firstError        error
-	errorAt           time.Duration
-	lastEnd           time.Duration // of a measured operation
-	served            bool          // left because measuring was over
+	// Of the operation under way: when it was due, when its response time
+	// begins, and when it was begun.
+	due, from, began time.Duration
+
+	response, service, late *measure.Shard
+
+	done, failed int64
+	inARow       int // failures
+	firstError   error
+	errorAt      time.Duration
+	lastEnd      time.Duration // of a measured operation
+	served       bool          // left because measuring was over
 }
 
 func newRun(cfg Config, op func(worker int, n int64) error) *run {
@@ -63,11 +67,12 @@ func newRun(cfg Config, op func(worker int, n int64) error) *run {
 	r.response = measure.NewRecorder(cfg.Workers, cfg.Duration)
 	if !r.closed {
 		r.service = measure.NewRecorder(cfg.Workers, cfg.Duration)
+		r.late = measure.NewRecorder(cfg.Workers, cfg.Duration)
 	}
 	for i := range cfg.Workers {
 		w := &worker{run: r, id: i, response: r.response.Shard(i)}
 		if r.service != nil {
-			w.service = r.service.Shard(i)
+			w.service, w.late = r.service.Shard(i), r.late.Shard(i)
 		}
 		r.workers = append(r.workers, w)
 	}
@@ -120,6 +125,7 @@ func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Du
 	if w.closed {
 		due = now
 	}
+	from := due
 	switch {
 	case due >= w.end:
 		w.served = true
@@ -130,11 +136,12 @@ func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Du
 		if w.stopped.Load() || now < due {
 			return 0, false
 		}
+		from = now // nothing was in its way but the machine: that is Late
 	case w.cfg.Grace > 0 && now >= w.end+w.cfg.Grace: // too late: it is missed
 		w.served = true
 		return 0, false
 	}
-	w.due, w.began = due, now
+	w.due, w.from, w.began = due, from, now
 	w.state.Store(int64(now) + 1)
 	return now, true
 }
@@ -155,12 +162,13 @@ func (w *worker) record(start, end time.Duration, err error) {
 	}
 	w.done++
 	since := end - w.cfg.Warmup
-	w.response.Record(since, end-w.due)
+	w.response.Record(since, end-w.from)
 	if w.service != nil {
 		w.service.Record(since, end-start)
+		w.late.Record(since, w.from-w.due)
 	}
 	if w.cfg.Observe != nil {
-		w.cfg.Observe(w.id, w.due-w.cfg.Warmup, since)
+		w.cfg.Observe(w.id, w.from-w.cfg.Warmup, since)
 	}
 }
 
