@@ -5,6 +5,7 @@ package cause
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -67,6 +68,7 @@ const (
 const (
 	slotShare      = 0.5  // of the operations' time spent waiting for a slot
 	cpuLost        = 0.05 // of the processors: less does nothing that a limit sees
+	cpuMuch        = 0.2  // of the processors: nothing is on time any more
 	memoryPressure = 0.2  // PSI memory some
 	deviceBusy     = 0.5  // of the device's time
 	deviceFull     = 0.9  // of the device's time: more would not fit
@@ -149,17 +151,31 @@ func cpu(c Case) (Cause, bool) {
 }
 
 // explainedBy says whether the loss of that share of the processors can have
-// done what is to be explained.
+// done what is to be explained. A hypervisor that takes processors holds up the
+// virtual disk as well, so from much on only what is slow throughout is the
+// volume's.
 func (c Case) explainedBy(lost float64) bool {
 	switch c.Kind {
-	case Longest: // no operation waits longer for a processor than one was missing
-		return every(c.Rounds, func(r measure.Round) bool { return longest(r) <= r.Context.CPULost()*r.Elapsed })
-	case Share: // operations are late while a processor is missing, and shortly after
-		return slowShare(c) <= 1.5*lost
+	case Longest: // an operation waits about as long for a processor as one was missing
+		return every(c.Rounds, func(r measure.Round) bool { return longest(r) <= 2*r.Context.CPULost()*r.Elapsed })
+	case Share: // operations are late while a processor is missing, and for a while after
+		return lost >= cpuMuch && !c.slowThroughout() || slowShare(c) <= 1.5*lost
 	}
-	// Work takes 1/(1-lost) times as long with the processors that are left, and
-	// that again because what waits for it waits for them too.
-	return c.Shortfall > 0 && c.Shortfall*(1-lost)*(1-lost) < 1
+	// Work takes 1/(1-lost) times as long with the processors that are left; what
+	// waits for it waits for them too, and so does the virtual disk.
+	return c.Shortfall > 0 && c.Shortfall*math.Pow(1-lost, 3) < 1
+}
+
+// slowThroughout says whether most operations are beyond the bound in most
+// rounds.
+func (c Case) slowThroughout() bool {
+	slow := 0
+	for _, r := range c.Rounds {
+		if d := r.Distribution; d != nil && 2*(d.Beyond(c.Bound)+d.Lost()) > d.Count()+d.Lost() {
+			slow++
+		}
+	}
+	return 2*slow > len(c.Rounds)
 }
 
 func every(rounds []measure.Round, holds func(measure.Round) bool) bool {

@@ -86,7 +86,7 @@ func TestFind(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			round := measure.Round{Elapsed: 1, Context: tt.seen.context()}
-			check(t, Find(Case{FileSystem: tt.fileSystem, Seconds: tt.seconds, Shortfall: 1.55, Rounds: []measure.Round{round}}), tt.want, tt.evidence)
+			check(t, Find(Case{FileSystem: tt.fileSystem, Seconds: tt.seconds, Shortfall: 1.92, Rounds: []measure.Round{round}}), tt.want, tt.evidence)
 		})
 	}
 }
@@ -158,7 +158,7 @@ func TestFindOverRounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := Case{FileSystem: "ext4", Seconds: .05, Shortfall: 1.55}
+			c := Case{FileSystem: "ext4", Seconds: .05, Shortfall: 1.92}
 			for _, o := range tt.rounds {
 				c.Rounds = append(c.Rounds, measure.Round{Elapsed: 1, Context: o.context()})
 			}
@@ -193,7 +193,7 @@ func TestCPUMustExplain(t *testing.T) {
 		{"all operations are slow and most of the time is lost", Share, record(2, all...), .7, CPU},
 		{"some operations are slow and a third of the time is lost", Share, record(2, one...), .33, CPU},
 		{"some operations are slow and hardly any time is lost", Share, record(2, one...), .04, Unknown},
-		{"a stall that is longer than what was lost", Longest, record(6, 5*time.Second), .5, Unknown},
+		{"a stall that is longer than what was lost", Longest, record(6, 5*time.Second), .4, Unknown},
 		{"a stall that is shorter than what was lost", Longest, record(2, 500*time.Millisecond), .5, CPU},
 		{"a storm that would have drained in time", Whole, record(4, 4*time.Second), .5, CPU},
 		{"a storm that would not have drained in time", Whole, record(4, 4*time.Second), .2, Unknown},

@@ -54,9 +54,10 @@ type Outcome struct {
 	// failed, missed and unfinished ones as counts. Times of slices and stalls
 	// are counted from the start of measuring.
 	Response *measure.Distribution
-	// Late is by how much a worker that waited for an operation to be due was
-	// woken late. That is this machine's doing and nobody else's, so it is told
-	// apart and is no part of Response. It is nil in closed loop.
+	// Late is by how much operations were late because a worker that waited for
+	// one to be due was woken late. That is this machine's doing and nobody
+	// else's, so it is told apart and is no part of Response. It is nil in closed
+	// loop.
 	Late *measure.Distribution
 	// Service is how long they took from when they were begun. It is nil in
 	// closed loop, where both are the same.

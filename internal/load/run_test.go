@@ -136,6 +136,24 @@ func TestLateWakeIsTheMachines(t *testing.T) {
 	})
 }
 
+// What becomes due while an idle worker is woken late is late by the machine
+// too, and not by the operations before it.
+func TestQueueBehindALateWakeIsTheMachines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := Config{Workers: 1, Pacer: Open{Rate: 100}, Duration: time.Second, Clock: lateClock{NewTimerClock(), 55 * ms}}
+		out, err := Run(t.Context(), cfg, takes(ms))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if longest := out.Response.Max(); longest > 0.007 {
+			t.Errorf("longest response %v s, want the 6 operations of a late wake after each other", longest)
+		}
+		if longest := out.Late.Max(); longest != 0.055 {
+			t.Errorf("woken late by up to %v s, want 55 ms", longest)
+		}
+	})
+}
+
 // A queue at the end is no loss: what was due is begun late, and its response
 // tells how late.
 func TestQueueAtTheEndIsDrained(t *testing.T) {

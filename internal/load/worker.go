@@ -49,6 +49,8 @@ type worker struct {
 	// begins, and when it was begun.
 	due, from, began time.Duration
 
+	woke time.Duration // when it last began after waiting for an operation to be due
+
 	response, service, late *measure.Shard
 
 	done, failed int64
@@ -125,7 +127,6 @@ func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Du
 	if w.closed {
 		due = now
 	}
-	from := due
 	switch {
 	case due >= w.end:
 		w.served = true
@@ -136,12 +137,14 @@ func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Du
 		if w.stopped.Load() || now < due {
 			return 0, false
 		}
-		from = now // nothing was in its way but the machine: that is Late
+		w.woke = now
 	case w.cfg.Grace > 0 && now >= w.end+w.cfg.Grace: // too late: it is missed
 		w.served = true
 		return 0, false
 	}
-	w.due, w.from, w.began = due, from, now
+	// An idle worker that was woken late was kept by nothing but the machine, and
+	// so were the operations that became due meanwhile: that is Late.
+	w.due, w.from, w.began = due, max(due, w.woke), now
 	w.state.Store(int64(now) + 1)
 	return now, true
 }
