@@ -246,10 +246,29 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 	}
 	f.headroom(limit)
 	f.warnings(m.Warnings)
-	if f.Status == Fail {
+	switch {
+	case f.Status == Fail:
 		f.blame(run, limit, m)
+	case f.Undecided:
+		f.hurry(m.Rounds)
 	}
 	return f
+}
+
+// noticeable is the share of lost processors from which on a reader should
+// know of it.
+const noticeable = 0.05
+
+// hurry says what would decide an open limit sooner.
+func (f *Finding) hurry(rounds []measure.Round) {
+	lost := 0.0
+	for _, r := range rounds {
+		lost += r.Context.CPULost() / float64(len(rounds))
+	}
+	f.Reason += "; a longer --budget may decide it"
+	if lost >= noticeable {
+		f.Reason += fmt.Sprintf(", and so may a quieter machine: this one kept its processors from us %.0f %% of the time", 100*lost)
+	}
 }
 
 // turns is how many rounds the step of a measurement had. A metric may be

@@ -168,22 +168,27 @@ func studentT(freedom float64) float64 {
 // slices explain, because with 3 of them that factor is near 5.
 //
 // Where none or all exceed, or fewer than 10 do or do not, the operations about
-// the bound cannot tell how they cluster, and neighbours of theirs are asked:
-//   - the share beyond the step's own p90, between the slices of each round.
-//     How that share drifts from one round to the next is left out: a body that
-//     is 10 % slower in one round moves it from a tenth to a half and says
+// the bound cannot tell how they cluster, and their nearest neighbours are
+// asked, which are beyond the geometric mean of the bound and the p90 of the
+// middle round, or where these are not 10, the 10 slowest of all:
+//   - between the slices of each round. How their share drifts from one round
+//     to the next is left out here: a body that is 10 % slower in one round says
 //     nothing of a tail a hundred times further out;
-//   - the share beyond the geometric mean of the bound and the p90 of the
-//     middle round, between rounds, where these clearly differ by more than
-//     their slices explain: when one round went halfway to the bound and the
-//     others did not, that does say something of the tail.
+//   - between rounds, where these clearly differ by more than their slices
+//     explain: when one round went halfway to the bound and the others did not,
+//     that does say something of the tail.
+//
+// The p90 itself would be the wrong neighbour: how operations of some
+// microseconds cluster depends on the machine's mood, and in rounds of a few
+// seconds that alone would leave no volume enough operations.
 func DesignEffect(rounds []*Distribution, bound float64) float64 {
 	beyond, total := tally(rounds, bound)
 	effect := clusterEffect(rounds, bound)
 	if min(beyond, total-beyond) < fewExceed {
 		all, _ := pool(rounds)
 		halfway := math.Sqrt(typicalP90(rounds) * bound)
-		effect = max(effect, bodyEffect(rounds, all.quantile(0.9)), driftEffect(rounds, halfway))
+		near := min(halfway, all.quantile(max(0, 1-fewExceed/total)))
+		effect = max(effect, nearEffect(rounds, near), driftEffect(rounds, halfway))
 	}
 	return min(max(effect, 1), max(total, 1))
 }
@@ -264,13 +269,13 @@ func freedom(clusters []cluster) float64 {
 	return min(2*squares*squares/fourths, float64(len(clusters)-1))
 }
 
-// bodyEffect is the design effect of the share beyond p90 between the slices of
-// each round about that round's own share.
-func bodyEffect(rounds []*Distribution, p90 float64) float64 {
-	if math.IsNaN(p90) || math.IsInf(p90, 0) {
+// nearEffect is the design effect of the share beyond a latency between the
+// slices of each round about that round's own share.
+func nearEffect(rounds []*Distribution, latency float64) float64 {
+	if math.IsNaN(latency) || math.IsInf(latency, 0) {
 		return 0
 	}
-	edge := nearestEdge(rounds, p90)
+	edge := nearestEdge(rounds, latency)
 	squares, binomial := 0.0, 0.0
 	for _, d := range rounds {
 		s := sumOf(sliceClusters([]*Distribution{d}, edge, 1))
