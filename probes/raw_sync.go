@@ -13,8 +13,10 @@ import (
 )
 
 // RawSync appends and syncs plain files: the floor below everything that
-// nats-server does. Its append pattern is etcd's recipe for a write-ahead log
-// (fio with 2,300-byte writes and fdatasync; etcd documentation, "Disks").
+// nats-server does. Its append pattern is the recipe for etcd's write-ahead log
+// (fio with 2,300-byte writes and fdatasync; Olivi and Spreitzer, "Using fio to
+// tell whether your storage is fast enough for etcd", which etcd's documentation
+// points to).
 type RawSync struct {
 	Size        measure.Size `param:"size" min:"1" max:"1073741824" help:"bytes of one write"`
 	Concurrency int          `param:"concurrency" min:"1" max:"1024" help:"writers, each with a file of its own"`
@@ -27,13 +29,9 @@ var _ = register(func() Probe {
 	return &RawSync{Size: 2300, Concurrency: 1, Pattern: "append", MaxBytes: 32 << 20}
 })
 
-// The pattern sequential writes in pieces of sequentialSize, whatever Size is
-// below that, and syncs after each syncEvery bytes, so that a slow disk is
-// measured by its own writes and not by the page cache.
-const (
-	sequentialSize = 1 << 20
-	syncEvery      = 4 << 20
-)
+// syncEvery is after how many bytes the pattern sequential syncs, so that a slow
+// disk is measured by its own writes and not by the page cache.
+const syncEvery = 4 << 20
 
 // Info describes the probe.
 func (p *RawSync) Info() Info {
@@ -66,7 +64,7 @@ type rawWriter struct {
 
 // Run measures one round.
 func (p *RawSync) Run(ctx context.Context, env *Env) (_ []measure.Measurement, err error) {
-	data := payload(env.Rand, p.writeSize())
+	data := payload(env.Rand, int(p.Size))
 	syncs := measure.NewRecorder(p.Concurrency, env.Duration)
 	writers := make([]*rawWriter, p.Concurrency)
 	for i := range writers {
@@ -109,13 +107,6 @@ func (p *RawSync) measured(start time.Time, out load.Outcome, around measure.Con
 	}
 	bytes := float64(out.Done) * float64(size)
 	return append(all, single("throughput", measure.BytesPerSecond, start, out.Elapsed, around, bytes/out.Elapsed.Seconds()))
-}
-
-func (p *RawSync) writeSize() int {
-	if p.Pattern == "sequential" {
-		return max(sequentialSize, int(p.Size))
-	}
-	return int(p.Size)
 }
 
 func (p *RawSync) pacer() load.Pacer {
