@@ -107,6 +107,20 @@ func (d judged) finding(t *testing.T, name, step string) results.Finding {
 	return results.Finding{}
 }
 
+// lost is the mean share of the processors that the machine kept from the run.
+func (d judged) lost() float64 {
+	sum, n := 0.0, 0.0
+	for _, m := range d.Measurements {
+		for _, r := range m.Rounds {
+			sum, n = sum+r.Context.CPULost(), n+1
+		}
+	}
+	if n == 0 {
+		return 1 // nothing could be measured at all
+	}
+	return sum / n
+}
+
 // empty fails the test when a run left something in dir.
 func empty(t *testing.T, dir string) {
 	t.Helper()

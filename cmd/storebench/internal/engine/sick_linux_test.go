@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,22 +43,45 @@ func requireCode(t *testing.T, o outcome, want int) {
 	}
 }
 
+// conclusive runs a check whose exit code must be want. On a machine whose
+// processors are taken from it the honest answer may be inconclusive: then it
+// is asked again, as the report advises, and a third such answer ends the test,
+// if the run itself shows that the machine was to blame.
+func conclusive(t *testing.T, want int, check func(doc string) outcome) (outcome, judged) {
+	t.Helper()
+	for range 3 {
+		doc := filepath.Join(t.TempDir(), "run.json")
+		o := check(doc)
+		run := document(t, doc)
+		if o.code != 4 {
+			requireCode(t, o, want)
+			return o, run
+		}
+		if lost := run.lost(); lost < 0.02 {
+			t.Fatalf("inconclusive on a machine that kept only %.1f %% of its processors from the run\n%s", 100*lost, o.stdout)
+		}
+	}
+	t.Skip("this machine keeps its processors from the run: inconclusive three times")
+	return outcome{}, judged{}
+}
+
 func TestSyncAlwaysFailsOnSlowSyncs(t *testing.T) {
-	dir, doc := t.TempDir(), filepath.Join(t.TempDir(), "run.json")
-	o := underStrace(t, 30*time.Millisecond, "check", dir, "--profile", "sync-always", "--skip", "*-sequential,*-parallel,election-*,block-sync",
-		"--budget", "40s", "-o", "text", "-o", "json="+doc)
-	requireCode(t, o, 3)
-	run := document(t, doc)
-	requireStatus(t, o, run.finding(t, "raw-sync.fdatasync", "raw-sync"), results.Pass) // its longest, under 2 s
+	dir := t.TempDir()
+	o, run := conclusive(t, 3, func(doc string) outcome {
+		return underStrace(t, 30*time.Millisecond, "check", dir, "--profile", "sync-always",
+			"--skip", "*-sequential,*-parallel,election-*,block-sync", "--budget", "40s", "-o", "text", "-o", "json="+doc)
+	})
+	requireStatus(t, o, run.finding(t, "raw-sync.fdatasync{pattern=append} max", "raw-sync"), results.Pass) // under 2 s
+	requireStatus(t, o, run.finding(t, "raw-sync.fdatasync{step=raw-sync} p99", "raw-sync"), results.Fail)
 	requireStatus(t, o, run.finding(t, "block-write.store{mode=open} p99", "block-write"), results.Fail)
 	empty(t, dir)
 }
 
 func TestDefaultModeWarnsOnSlowSyncs(t *testing.T) {
-	dir, doc := t.TempDir(), filepath.Join(t.TempDir(), "run.json")
-	o := underStrace(t, 30*time.Millisecond, "check", dir, "--skip", "*-sequential,*-parallel", "-o", "text", "-o", "json="+doc)
-	requireCode(t, o, 0)
-	run := document(t, doc)
+	dir := t.TempDir()
+	o, run := conclusive(t, 0, func(doc string) outcome {
+		return underStrace(t, 30*time.Millisecond, "check", dir, "--skip", "*-sequential,*-parallel,election-storm-older", "-o", "text", "-o", "json="+doc)
+	})
 	if run.Verdict.Status != results.Warn {
 		t.Errorf("verdict %s, want warn\n%s", run.Verdict.Status, o.stdout)
 	}
@@ -67,17 +91,19 @@ func TestDefaultModeWarnsOnSlowSyncs(t *testing.T) {
 }
 
 func TestStormFailsAtFewSlots(t *testing.T) {
-	dir, doc := t.TempDir(), filepath.Join(t.TempDir(), "run.json")
-	o := underStrace(t, 20*time.Millisecond, "check", dir, "--only", "election-storm", "--max-concurrent-io", "6,4096",
-		"--budget", "30s", "-o", "text", "-o", "json="+doc)
-	requireCode(t, o, 3)
-	run := document(t, doc)
+	dir := t.TempDir()
+	o, run := conclusive(t, 3, func(doc string) outcome {
+		return underStrace(t, 20*time.Millisecond, "check", dir, "--only", "election-storm", "--max-concurrent-io", "6,4096",
+			"--budget", "30s", "-o", "text", "-o", "json="+doc)
+	})
 	few := run.finding(t, "term-vote.storm", "election-storm max-concurrent-io=6")
 	requireStatus(t, o, few, results.Fail)
 	if few.Cause == nil || few.Cause.Name != cause.Slots {
 		t.Errorf("cause %v, want slots\n%s", few.Cause, o.stdout)
 	}
-	requireStatus(t, o, run.finding(t, "term-vote.storm", "election-storm max-concurrent-io=4096"), results.Pass)
+	if many := run.finding(t, "term-vote.storm", "election-storm max-concurrent-io=4096"); many.Status != results.Inconclusive {
+		requireStatus(t, o, many, results.Pass)
+	}
 	empty(t, dir)
 }
 
@@ -97,10 +123,20 @@ func TestMemoryIsNoVolume(t *testing.T) {
 
 func TestStallFails(t *testing.T) {
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "stall 5s every 8s")})
-	doc := filepath.Join(t.TempDir(), "run.json")
-	o := storebench(t, "check", volume.Path(), "--only", "raw-sync,term-vote", "--budget", "60s", "-o", "text", "-o", "json="+doc)
-	requireCode(t, o, 3)
-	f := document(t, doc).finding(t, "raw-sync.fdatasync{pattern=append} max", "raw-sync")
-	requireStatus(t, o, f, results.Fail)
+	o, run := conclusive(t, 3, func(doc string) outcome {
+		return storebench(t, "check", volume.Path(), "--only", "raw-sync,term-vote", "--skip", "election-storm*", "-o", "text", "-o", "json="+doc)
+	})
+	stalled := false
+	for _, f := range run.Verdict.Findings {
+		if f.Status == results.Fail {
+			stalled = stalled || strings.Contains(f.Reason, "stalled")
+			if f.Cause == nil || f.Cause.Name != cause.Device {
+				t.Errorf("cause %v, want device\n%s", f.Cause, o.stdout)
+			}
+		}
+	}
+	if !stalled {
+		t.Errorf("no failure tells when it stalled\n%s", o.stdout)
+	}
 	empty(t, volume.Path())
 }
