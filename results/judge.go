@@ -143,10 +143,10 @@ func (v Verdict) Undecided() map[string]bool {
 func (v *Verdict) hold(run *Run, limit *profiles.Limit) {
 	matched := false
 	for _, m := range run.Measurements {
-		if !limit.Matches(m, limit.Metric) {
+		step := run.StepOf(m)
+		if !limit.Matches(step.label(m), limit.Metric) {
 			continue
 		}
-		step := run.StepOf(m)
 		f := judgeOne(run, limit, m, step)
 		if step.Informative {
 			v.Informative = append(v.Informative, f)
@@ -155,17 +155,33 @@ func (v *Verdict) hold(run *Run, limit *profiles.Limit) {
 		matched = true
 		v.Findings = append(v.Findings, f)
 	}
+	for _, step := range run.Steps {
+		if !step.Informative && couldMatch(limit, step.Name, step.Probe, step.Parameters) && run.unmeasured(step) {
+			matched = true
+			v.Findings = append(v.Findings, noData(limit, step, "no data: no round of this step was measured"))
+		}
+	}
 	switch {
 	case matched:
 	case run.leftOut(limit):
 		v.Partial = true
 		v.Skipped = append(v.Skipped, limit.Text)
 	default:
-		v.Findings = append(v.Findings, Finding{
-			Name: limit.Text, Limit: limit, Status: Inconclusive, Step: run.stepFor(limit).Title(),
-			Reason: "no data: no step measured this", Meaning: limit.Why, Asked: run.stepFor(limit).Asked(),
-		})
+		v.Findings = append(v.Findings, noData(limit, run.stepFor(limit), "no data: no step measured this"))
 	}
+}
+
+// noData is the finding of a limit that nothing was measured for.
+func noData(limit *profiles.Limit, step Step, reason string) Finding {
+	return Finding{
+		Name: limit.Text, Limit: limit, Status: Inconclusive, Step: step.Title(),
+		Reason: reason, Meaning: limit.Why, Asked: step.Asked(),
+	}
+}
+
+// unmeasured says whether the run has no measurement of a step at all.
+func (run *Run) unmeasured(step Step) bool {
+	return !slices.ContainsFunc(run.Measurements, step.owns)
 }
 
 // StepOf is the step that a measurement belongs to.
@@ -241,8 +257,8 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 	default:
 		f.Reason = fmt.Sprintf("the statistic %q is unknown to this program", limit.Stat.Name)
 	}
-	if turns := run.turns(m); f.Status == Pass && len(m.Rounds) < turns {
-		f.Status, f.Reason = Inconclusive, fmt.Sprintf("holds where it was measured, which is in %d of %d rounds", len(m.Rounds), turns)
+	if turns, have := run.turns(m), withData(limit.Stat, m.Rounds); f.Status == Pass && have < turns {
+		f.Status, f.Reason = Inconclusive, fmt.Sprintf("holds where it was measured, which is in %d of %d rounds", have, turns)
 	}
 	f.headroom(limit)
 	f.warnings(m.Warnings)
@@ -269,6 +285,16 @@ func (f *Finding) hurry(rounds []measure.Round) {
 	if lost >= noticeable {
 		f.Reason += fmt.Sprintf(", and so may a quieter machine: this one kept its processors from us %.0f %% of the time", 100*lost)
 	}
+}
+
+// withData counts the rounds in which there was something to take a statistic of.
+func withData(stat profiles.Stat, rounds []measure.Round) (n int) {
+	for _, r := range rounds {
+		if _, ok := statOf(stat, r); ok {
+			n++
+		}
+	}
+	return n
 }
 
 // turns is how many rounds the step of a measurement had. A metric may be

@@ -40,6 +40,7 @@ var incidentRules = map[IncidentKind]incidentRule{
 	ToolError:   {"the step ran", Inconclusive, "nothing is known of what this step asks"},
 	Full:        {"the reserve of free space is kept", Inconclusive, "the run ended before the volume was full; a full volume stops JetStream"},
 	Hurting:     {"live data is not slowed down", Inconclusive, "the run ended because it slowed down fsyncs beside live data: this volume has little room left"},
+	Cut:         {"the round ended by itself", Inconclusive, "operations or the server's stop took longer than a round may wait for them; what they would have taken is not known"},
 	Interrupted: {"the run was not interrupted", Inconclusive, "what was measured until then is kept"},
 }
 

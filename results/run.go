@@ -4,6 +4,7 @@
 package results
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -114,6 +115,18 @@ func (run *Run) StepNote(title string) string {
 	return ""
 }
 
+// label returns the measurement with all parameters of its step as labels, so
+// that a limit may name any of them.
+func (s Step) label(m measure.Measurement) measure.Measurement {
+	labels := maps.Clone(s.Parameters)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	maps.Copy(labels, m.Labels)
+	m.Labels = labels
+	return m
+}
+
 // IncidentKind is what went wrong in a run.
 type IncidentKind string
 
@@ -126,6 +139,7 @@ const (
 	Hurting     IncidentKind = "live-data"   // the canary's fsyncs slowed down beside live data
 	Interrupted IncidentKind = "interrupted" // the user ended the run
 	OutOfTime   IncidentKind = "out-of-time" // the budget ended before all rounds were run
+	Cut         IncidentKind = "cut"         // a round was ended with writes in flight
 )
 
 // Incident is something that went wrong, with the step that met it.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -69,7 +70,6 @@ type Progress struct {
 	Step    string // with its variant
 	Round   int    // from 1
 	Rounds  int
-	Share   float64 // of this round, 0 to 1
 	Done    bool    // the round has ended
 	Overall float64 // share of all planned rounds that are done
 	Note    string  // something to tell the user
@@ -149,6 +149,7 @@ func newEngine(req Request, p *plan, limits []profiles.Limit) *engine {
 		req: req, plan: p, start: now, deadline: now.Add(budget),
 		rand: rand.New(rand.NewPCG(req.Seed, 1)),
 	}
+	req.Slots.Judged = p.slots()
 	e.run = &results.Run{
 		Schema: results.Schema, Tool: req.Tool, Started: now.UTC(), Seed: req.Seed, Labels: req.Labels,
 		ID:   fmt.Sprintf("%s-%04x", now.UTC().Format("20060102T150405Z"), rand.N(1<<16)),
@@ -190,8 +191,8 @@ func (e *engine) incident(kind results.IncidentKind, step string, round int, det
 }
 
 // call runs a worker for a short task and waits for its end.
-func (e *engine) call(ctx context.Context, name, dir string, t task, wait time.Duration, each func(event)) error {
-	p, err := start(name, dir, t)
+func (e *engine) call(ctx context.Context, name string, t task, wait time.Duration, each func(event)) error {
+	p, err := start(name, t)
 	if err != nil {
 		return err
 	}
@@ -204,7 +205,7 @@ func (e *engine) call(ctx context.Context, name, dir string, t task, wait time.D
 // relative DIR means what the user meant; only the worker resolves it.
 func (e *engine) inspect(ctx context.Context) (*inspection, error) {
 	var found *inspection
-	err := e.call(ctx, "inspect", "", task{Inspect: &inspectTask{Dir: e.req.Dir}}, e.within(silence), func(ev event) {
+	err := e.call(ctx, "inspect", task{Inspect: &inspectTask{Dir: e.req.Dir}}, e.within(silence), func(ev event) {
 		if ev.Inspection != nil {
 			found = ev.Inspection
 		}
@@ -311,7 +312,7 @@ func (e *engine) lock(ctx context.Context) (*process, error) {
 	if keep.Canary {
 		keep.Interval = canaryInterval
 	}
-	keeper, err := start("keeper", "", task{Keep: &keep})
+	keeper, err := start("keeper", task{Keep: &keep})
 	if err != nil {
 		return nil, err
 	}
@@ -337,6 +338,11 @@ func (e *engine) lock(ctx context.Context) (*process, error) {
 		err = context.Cause(ctx)
 	}
 	keeper.stop(100 * time.Millisecond)
+	if !errors.Is(err, errNoAnswer) {
+		// It may have made the directory without our having read so.
+		own := clearTask{Scratch: filepath.Join(e.run.Volume.Path, "storebench-"+e.run.ID), Own: true}
+		_ = e.clear(context.WithoutCancel(ctx), own, lateClosing) // most often there is none
+	}
 	return nil, err
 }
 
@@ -356,13 +362,13 @@ func (e *engine) close(keeper *process) {
 
 func (e *engine) clear(ctx context.Context, t clearTask, wait time.Duration) error {
 	t.Wait = wait - 200*time.Millisecond
-	return e.call(ctx, "clear", "", task{Clear: &t}, wait, func(event) {})
+	return e.call(ctx, "clear", task{Clear: &t}, wait, func(event) {})
 }
 
 // Save writes a file through a worker, so that a hung volume under the user's
 // home cannot keep the program. It returns within wait.
 func Save(ctx context.Context, path string, data []byte, wait time.Duration) error {
-	p, err := start("save", "", task{Save: &saveTask{Path: path, Data: data}})
+	p, err := start("save", task{Save: &saveTask{Path: path, Data: data}})
 	if err != nil {
 		return err
 	}

@@ -1,15 +1,18 @@
 package engine
 
-import (
-	"os"
-	"syscall"
-)
+import "github.com/prometheus/procfs"
 
-// peakMemory is the largest resident memory of an ended process in bytes; the
-// kernel counts it in KiB.
-func peakMemory(state *os.ProcessState) int64 {
-	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
-		return usage.Maxrss << 10
+// peakMemory is the largest resident memory of this process so far in bytes
+// (VmHWM). The rusage that a parent gets would start at the parent's own peak,
+// since a process keeps it over exec.
+func peakMemory() int64 {
+	self, err := procfs.Self()
+	if err != nil {
+		return 0
 	}
-	return 0
+	status, err := self.NewStatus()
+	if err != nil {
+		return 0
+	}
+	return int64(status.VmHWM)
 }

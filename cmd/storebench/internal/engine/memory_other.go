@@ -2,7 +2,5 @@
 
 package engine
 
-import "os"
-
 // peakMemory is known on Linux only.
-func peakMemory(*os.ProcessState) int64 { return 0 }
+func peakMemory() int64 { return 0 }

@@ -87,6 +87,19 @@ func newPlan(o Options) (*plan, error) {
 	return p, nil
 }
 
+// slots are the values of max_concurrent_io that the run is judged at.
+func (p *plan) slots() []int {
+	var all []int
+	for _, s := range p.steps {
+		n, err := strconv.Atoi(s.Parameters[slotsParameter])
+		if err == nil && !s.Informative && !slices.Contains(all, n) {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
 // check refuses a plan with nothing to do, and overrides and globs that reach
 // no step: they are typos.
 func (p *plan) check(o Options) error {

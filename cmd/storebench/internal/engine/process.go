@@ -34,7 +34,7 @@ const startWait = 10 * time.Second
 // start runs a worker with its task. The worker inherits neither stdout nor
 // stderr nor the process group of the shell, so that a pipe behind this
 // program ends with it and Ctrl-C reaches the engine alone.
-func start(name, dir string, t task) (*process, error) {
+func start(name string, t task) (*process, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program's file: %w", err)
@@ -45,16 +45,15 @@ func start(name, dir string, t task) (*process, error) {
 	}
 	p := &process{name: name, events: make(chan event, 64), exited: make(chan struct{}), stderr: &tail{limit: 16 << 10}}
 	p.cmd = exec.Command(program, WorkerCommand)
-	p.cmd.Dir = dir
 	p.cmd.SysProcAttr = ownGroup()
 	read, write, err := p.pipes()
+	if err == nil {
+		err = startWithin(p.cmd, startWait)
+		_ = write.Close() // the worker holds its own
+	}
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	if err := startWithin(p.cmd, startWait); err != nil {
-		return nil, fmt.Errorf("start %s: %w", name, err)
-	}
-	_ = write.Close() // the worker holds its own
 	go p.read(read)
 	go func() { _ = p.cmd.Wait(); close(p.exited) }()
 	go func() { _, _ = p.stdin.Write(append(line, '\n')) }()
@@ -77,12 +76,24 @@ func (p *process) pipes() (read, write *os.File, err error) {
 // startWithin starts cmd without waiting longer than that: execve reads the
 // program's file, which may lie on the volume.
 func startWithin(cmd *exec.Cmd, wait time.Duration) error {
-	started := make(chan error, 1)
-	go func() { started <- cmd.Start() }()
+	started := make(chan error)
+	late := make(chan struct{})
+	go func() {
+		err := cmd.Start()
+		select {
+		case started <- err:
+		case <-late:
+			if err == nil { // nobody waits for it any more
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+			}
+		}
+	}()
 	select {
 	case err := <-started:
 		return err
 	case <-time.After(wait):
+		close(late)
 		return fmt.Errorf("%w within %v", errNoAnswer, wait)
 	}
 }

@@ -95,7 +95,6 @@ type saveTask struct {
 // event is one line from a worker. Done or Err is the last one of a task,
 // except for the keeper, which goes on after its Kept.
 type event struct {
-	Progress     float64               `json:"progress,omitempty"`
 	Inspection   *inspection           `json:"inspection,omitempty"`
 	Leftovers    *leftovers            `json:"leftovers,omitempty"`
 	Kept         *kept                 `json:"kept,omitempty"`
@@ -107,6 +106,8 @@ type event struct {
 	// of its step runs.
 	Cut  bool `json:"cut,omitempty"`
 	Done bool `json:"done,omitempty"`
+	// Peak is the worker's largest resident memory so far, in bytes.
+	Peak int64 `json:"peak_memory_bytes,omitempty"`
 }
 
 // workerError is an error that crossed the pipe.

@@ -115,7 +115,7 @@ func (e *engine) round(ctx context.Context, s *plannedStep) bool {
 	err := e.work(ctx, s)
 	s.longest = max(s.longest, time.Since(began))
 	e.done++
-	e.tell(Progress{Step: title, Round: s.done, Rounds: s.most, Share: 1, Done: true})
+	e.tell(Progress{Step: title, Round: s.done, Rounds: s.most, Done: true})
 	if err != nil {
 		e.failed(ctx, s, err)
 	}
@@ -132,7 +132,7 @@ func (e *engine) outOfTime(s *plannedStep) {
 
 // work is one round in a worker of its own.
 func (e *engine) work(ctx context.Context, s *plannedStep) error {
-	p, err := start(s.Name, "", task{Round: &roundTask{
+	p, err := start(s.Name, task{Round: &roundTask{
 		Scratch: e.scratch, Name: fmt.Sprintf("%s-%d-%d", s.Name, e.done, s.done), Probe: s.Probe, Set: s.Parameters,
 		Duration: s.Duration, Warmup: s.Warmup, Device: e.run.Volume.Device.Name, Seed: e.rand.Uint64(),
 	}})
@@ -142,9 +142,9 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 	sampler := measure.StartContext("")
 	err = p.await(ctx, e.within(s.Warmup+s.Duration+silence), func(ev event) {
 		e.merge(s, ev.Measurements)
-		s.stopped = s.stopped || ev.Cut
-		if ev.Progress > 0 {
-			e.tell(Progress{Step: s.Title(), Round: s.done, Rounds: s.most, Share: ev.Progress})
+		s.Peak = max(s.Peak, ev.Peak)
+		if ev.Cut {
+			e.cut(s)
 		}
 	})
 	err = errors.Join(err, e.bury(p, s, err))
@@ -154,6 +154,15 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 	return err
 }
 
+// cut ends a step whose round was ended with writes in flight. The limits of an
+// informative step change nothing, and neither does this.
+func (e *engine) cut(s *plannedStep) {
+	s.stopped = true
+	if !s.Informative {
+		e.incident(results.Cut, s.Title(), s.done, "the round was ended with writes in flight, and no further round of this step was run")
+	}
+}
+
 // starved is the share of lost CPU above which a worker that gives no answer
 // says nothing of the volume. While a volume hangs nobody competes for the
 // processors, so a real hang stays far below it.
@@ -161,7 +170,7 @@ const starved = 0.3
 
 var errStarved = errors.New("no answer in time, for want of CPU")
 
-// bury waits for the worker's end and keeps its memory figure. A worker that
+// bury waits for the worker's end. A worker that
 // is done but blocked in the kernel, with writes in flight, gets the time that
 // a volume has; after that the volume counts as stalled.
 func (e *engine) bury(p *process, s *plannedStep, outcome error) error {
@@ -169,10 +178,14 @@ func (e *engine) bury(p *process, s *plannedStep, outcome error) error {
 	if outcome == nil {
 		grace = e.within(silence)
 	}
-	if !p.stop(grace) {
+	gone := p.stop(grace)
+	if !gone && outcome != nil && !errors.Is(outcome, errNoAnswer) {
+		e.note("process %d of %s is still blocked in the kernel and was left behind", p.cmd.Process.Pid, s.Title())
+		return nil // it was not given the time that a volume has
+	}
+	if !gone {
 		return fmt.Errorf("%w from process %d, which is blocked in the kernel and was left behind", errNoAnswer, p.cmd.Process.Pid)
 	}
-	s.Peak = max(s.Peak, peakMemory(p.cmd.ProcessState))
 	return nil
 }
 

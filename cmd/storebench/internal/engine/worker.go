@@ -70,7 +70,7 @@ func (w *worker) do(ctx context.Context, t task) error {
 		if err := volume.CheckTarget(t.Leftovers.Dir); err != nil {
 			return err
 		}
-		found, err := volume.Leftovers(ctx, t.Leftovers.Dir)
+		found, err := leftoversIn(ctx, t.Leftovers.Dir)
 		w.send(event{Leftovers: &leftovers{Found: found}})
 		return err
 	}
@@ -87,16 +87,31 @@ func (w *worker) inspect(ctx context.Context, t inspectTask) error {
 	if err != nil {
 		return err
 	}
-	leftovers, err := volume.Leftovers(ctx, facts.Path)
+	leftovers, err := leftoversIn(ctx, facts.Path)
 	if err != nil {
 		return err
 	}
-	guard, err := volume.LiveStores(ctx, facts.Path)
+	search, stop := context.WithTimeout(ctx, searchWait)
+	defer stop()
+	guard, err := volume.LiveStores(search, facts.Path)
 	if err != nil {
 		return err
 	}
 	w.send(event{Inspection: &inspection{Facts: facts, Leftovers: leftovers, Guard: guard}})
 	return nil
+}
+
+// Bounds of what looks around on the volume: it must not be taken for a volume
+// that gives no answer.
+const (
+	lockWait   = 2 * time.Second // for the lock on DIR, which is held only while a run starts
+	searchWait = 5 * time.Second // for JetStream stores; what was not reached is told
+)
+
+func leftoversIn(ctx context.Context, dir string) ([]volume.Leftover, error) {
+	ctx, stop := context.WithTimeout(ctx, lockWait)
+	defer stop()
+	return volume.Leftovers(ctx, dir)
 }
 
 // round runs a probe in a directory of its own and removes it.
@@ -121,12 +136,12 @@ func (w *worker) round(ctx context.Context, t roundTask) (err error) {
 	}
 	measured, err := probe.Run(ctx, &probes.Env{
 		Dir: dir, Duration: t.Duration, Warmup: t.Warmup, Device: t.Device,
-		Rand: rand.New(rand.NewPCG(t.Seed, 0)), Progress: progressOf(w.send),
+		Rand: rand.New(rand.NewPCG(t.Seed, 0)),
 	})
 	// What was measured is told before the directory is removed: a volume that
 	// hangs in the removal must not take the figures with it.
 	cut := errors.Is(err, probes.ErrCut)
-	w.send(event{Measurements: measured, Cut: cut})
+	w.send(event{Measurements: measured, Cut: cut, Peak: peakMemory()})
 	if cut {
 		return nil // writes are in flight; the directory goes with the scratch directory
 	}
@@ -160,17 +175,21 @@ func save(t saveTask) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return fmt.Errorf("make the directory for %s: %w", path, err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".storebench-*")
+	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".storebench-%d.tmp", os.Getpid()))
+	f, err := os.OpenFile(beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666) // less the umask
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+	if info, err := os.Stat(path); err == nil {
+		_ = f.Chmod(info.Mode().Perm()) // a replaced file stays as private as it was, as far as we may
+	}
 	_, err = f.Write(t.Data)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	err = errors.Join(err, f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(beside, path)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(f.Name()))
+		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(beside))
 	}
 	return nil
 }
@@ -185,17 +204,6 @@ func writeInto(path string, data []byte) error {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
 	return nil
-}
-
-// progressOf makes a probe's progress an event, thinned to whole percents.
-func progressOf(send func(event)) func(float64) {
-	last := 0.0
-	return func(share float64) {
-		if share-last >= 0.01 {
-			last = share
-			send(event{Progress: share})
-		}
-	}
 }
 
 // kindOf says who is to blame for an error.
@@ -226,6 +234,9 @@ func (w *worker) keep(ctx context.Context, t keepTask) error {
 		return err
 	}
 	defer scratch.Release()
+	if ctx.Err() != nil { // nobody takes it over any more
+		return scratch.Remove(context.WithoutCancel(ctx))
+	}
 	w.send(event{Kept: &kept{Scratch: scratch.Path, Lockless: scratch.Lockless}})
 	tick := time.NewTicker(t.Interval)
 	defer tick.Stop()
