@@ -207,6 +207,43 @@ func show(x *float64) any {
 	return *x
 }
 
+// A variant that no round of the budget reached is no pass, however well its
+// sisters did.
+func TestJudgeUnmeasuredVariant(t *testing.T) {
+	run := runOf(t, times(3, latencies(ops{1000, ms})), "disk.write p99 < 10ms")
+	sister := run.Steps[0]
+	sister.Variant, sister.Labels = "size=1GiB", map[string]string{"size": "1GiB"}
+	run.Steps = append(run.Steps, sister)
+	v := Judge(run)
+	if v.Status != Inconclusive || len(v.Findings) != 2 {
+		t.Errorf("%s with %d findings, want inconclusive with a finding a variant", v.Status, len(v.Findings))
+	}
+	run.Steps[1].Informative = true
+	if v := Judge(run); v.Status != Pass {
+		t.Errorf("%s, want pass: an informative variant changes nothing", v.Status)
+	}
+}
+
+// A limit may name any parameter of a step, also one that labels nothing.
+func TestJudgeByParameter(t *testing.T) {
+	run := runOf(t, times(3, latencies(ops{1000, ms})), "disk.write{cipher=none} p99 < 10ms")
+	run.Steps[0].Parameters = map[string]string{"cipher": "none"}
+	if v := Judge(run); v.Status != Pass {
+		t.Errorf("%s (%s), want pass", v.Status, v.Findings[0].Reason)
+	}
+}
+
+// A round in which nothing was done says nothing, and the others do not speak
+// for it.
+func TestJudgeRoundWithoutData(t *testing.T) {
+	for _, limit := range []string{"disk.write p99 < 10ms", "disk.write max < 2s", "disk.write rate > 1/s"} {
+		run := runOf(t, append(times(3, latencies(ops{1000, ms})), latencies()), limit)
+		if v := Judge(run); v.Status != Inconclusive {
+			t.Errorf("%s: %s (%s), want inconclusive", limit, v.Status, v.Findings[0].Reason)
+		}
+	}
+}
+
 // TestJudgeRun changes a run that passes and holds what the verdict becomes.
 func TestJudgeRun(t *testing.T) {
 	noCPU := measure.Context{CPU: &measure.CPU{Steal: .7}}
