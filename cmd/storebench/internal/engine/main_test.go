@@ -54,6 +54,9 @@ func storebench(t *testing.T, args ...string) outcome {
 // command prepares a program of any name.
 func command(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it drives whole runs of the program")
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, name, args...)
