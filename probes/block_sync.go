@@ -3,6 +3,7 @@ package probes
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,7 +16,7 @@ import (
 // makes blocks dirty and syncs them while messages go on arriving.
 type BlockSync struct {
 	Rate  float64      `param:"rate" min:"0.1" max:"10000000" help:"messages a second over all streams while the sync runs"`
-	Dirty measure.Size `param:"dirty" min:"0" help:"bytes of each stream that are dirty when its sync begins; the kernel writes out by itself what is older than 30 s, so 30 s of the rate in life"`
+	Dirty measure.Size `param:"dirty" min:"0" help:"bytes of each stream that are dirty when its sync begins; the kernel writes out by itself what is older than 30 s, so 30 s of the rate in life; none with sync always, where every message is synced as it is stored"`
 	Syncs int          `param:"syncs" min:"1" max:"64" help:"streams that are synced in a round, one after the other"`
 	streamParams
 }
@@ -38,9 +39,27 @@ func (p *BlockSync) Info() Info {
 			{"store_between", measure.Seconds, "messages that met no sync, from when they were due until stored"},
 			{"store_during", measure.Seconds, "messages that met a sync, from when they were due until stored"},
 		},
-		Need:   p.need(),
-		Gentle: true,
+		Need:  p.need(),
+		Extra: syncGrace + closeWait,
+		// What is made dirty first is bulk: no rate caps it.
+		Gentle: p.Dirty == 0 && p.Rate <= gentleRate,
+		Gently: map[string]string{"dirty": "0"},
 	}
+}
+
+// adjust drops what cannot be dirty.
+func (p *BlockSync) adjust() {
+	p.streamParams.adjust()
+	p.Dirty = p.dirty()
+}
+
+// dirty is what the fill leaves dirty: with sync always nothing is, and the fill
+// would be an fsync a message.
+func (p *BlockSync) dirty() measure.Size {
+	if p.Sync == "always" {
+		return 0
+	}
+	return p.Dirty
 }
 
 // syncedStream is one stream with the window of its sync.
@@ -60,18 +79,17 @@ func (s *syncedStream) met(due, end time.Duration) bool {
 	return until == 0 || due <= until
 }
 
-// untilDone is open loop that ends when it is told to.
+// untilDone is open loop whose end is set while it runs: once the syncs are
+// done, never before that moment, so that all that was due in a sync stays due.
 type untilDone struct {
 	load.Open
-	least time.Duration // it goes on at least that long
-	done  *atomic.Bool
+	end *atomic.Int64 // by the load's time; MaxInt64 until it is set
 }
 
-// Due returns when message n is due, and that there is none once the syncs are
-// done and the round's time is over.
+// Due returns when message n is due, and that there is none after the end.
 func (u untilDone) Due(n int64) (time.Duration, bool) {
 	at, ok := u.Open.Due(n)
-	return at, ok && (at <= u.least || !u.done.Load())
+	return at, ok && int64(at) <= u.end.Load()
 }
 
 // Run measures one round.
@@ -83,20 +101,25 @@ func (p *BlockSync) Run(ctx context.Context, env *Env) ([]measure.Measurement, e
 	if err := p.fill(s); err != nil {
 		return nil, cutOr(err, s.close(ctx))
 	}
+	measured, err := p.newRound(s, env).run(ctx, env)
+	return s.warn(measured), cutOr(err, s.close(ctx))
+}
+
+func (p *BlockSync) newRound(s *streams, env *Env) *syncRound {
 	r := &syncRound{probe: p, streams: s, clock: load.NewClock(), tracked: make([]*syncedStream, p.Streams)}
+	r.end.Store(math.MaxInt64)
 	for i := range r.tracked {
-		r.tracked[i] = &syncedStream{
-			during: measure.NewRecorder(p.writers(), env.Duration), between: measure.NewRecorder(p.writers(), env.Duration),
-		}
+		n := p.writers(i)
+		r.tracked[i] = &syncedStream{during: measure.NewRecorder(n, env.Duration), between: measure.NewRecorder(n, env.Duration)}
 	}
-	measured, err := r.run(ctx, env)
-	return measured, cutOr(err, s.close(ctx))
+	return r
 }
 
 // fill makes every stream dirty and lets it write its state file, which the
-// sync then syncs as well.
+// sync then syncs as well. It is a message at least: a store without any has no
+// state to write.
 func (p *BlockSync) fill(s *streams) error {
-	messages := int64(p.Dirty) / max(1, int64(p.MessageSize))
+	messages := max(1, int64(p.dirty())/max(1, int64(p.MessageSize)))
 	for i, store := range s.stores {
 		for range messages {
 			if err := s.store(i); err != nil {
@@ -116,7 +139,7 @@ type syncRound struct {
 	streams *streams
 	clock   load.Clock
 	tracked []*syncedStream
-	done    atomic.Bool
+	end     atomic.Int64 // of the messages, from the start of the load; MaxInt64 while syncs go on
 
 	mu    sync.Mutex
 	syncs []measure.Stall // when each sync ended and how long it took
@@ -130,7 +153,7 @@ func (r *syncRound) run(ctx context.Context, env *Env) ([]measure.Measurement, e
 	go func() {
 		defer close(finished)
 		r.syncAll(ctx, origin, env.Duration)
-		r.done.Store(true)
+		r.end.Store(int64(env.Warmup + max(env.Duration, r.clock.Now()-origin)))
 	}()
 	outcomes, runErr := r.streams.run(ctx, func(i int) load.Config { return r.config(env, i) })
 	select {
@@ -147,7 +170,7 @@ func (r *syncRound) run(ctx context.Context, env *Env) ([]measure.Measurement, e
 	r.mu.Lock()
 	syncErr := r.err
 	r.mu.Unlock()
-	if syncErr == nil && !r.done.Load() {
+	if syncErr == nil && r.end.Load() == math.MaxInt64 {
 		syncErr = ErrCut
 	}
 	return measured, cutOr(runErr, syncErr, ending(all))
@@ -158,8 +181,8 @@ func (r *syncRound) run(ctx context.Context, env *Env) ([]measure.Measurement, e
 func (r *syncRound) config(env *Env, i int) load.Config {
 	tracked := r.tracked[i]
 	return load.Config{
-		Workers: r.probe.writers(), Duration: env.Duration + syncGrace, Warmup: env.Warmup, Grace: time.Second,
-		Pacer: untilDone{Open: load.Open{Rate: r.probe.Rate / float64(r.probe.Streams)}, least: env.Warmup + env.Duration, done: &r.done},
+		Workers: r.probe.writers(i), Duration: env.Duration + syncGrace, Warmup: env.Warmup, Grace: time.Second,
+		Pacer: untilDone{Open: load.Open{Rate: r.probe.Rate / float64(r.probe.Streams)}, end: &r.end},
 		Observe: func(worker int, due, end time.Duration) {
 			now := r.clock.Now()
 			recorder := tracked.between

@@ -30,7 +30,8 @@ func (p *BlockWrite) Info() Info {
 		Why:     "StoreMsg runs under the locks of the stream and its store: while one write waits, everything on that stream waits, and in a replicated stream the leader's proposals queue up behind it.",
 		Metrics: metrics,
 		Need:    p.need(),
-		Gentle:  p.Mode == "open",
+		Extra:   grace + closeWait,
+		Gentle:  p.Mode == "open" && p.Rate <= gentleRate,
 	}
 }
 
@@ -41,8 +42,8 @@ func (p *BlockWrite) Run(ctx context.Context, env *Env) ([]measure.Measurement, 
 		return nil, err
 	}
 	start, sampler := time.Now(), measure.StartContext(env.Device)
-	outcomes, runErr := s.run(ctx, func(int) load.Config {
-		return load.Config{Workers: p.writers(), Pacer: p.pacer(), Duration: env.Duration, Warmup: env.Warmup, Grace: grace}
+	outcomes, runErr := s.run(ctx, func(i int) load.Config {
+		return load.Config{Workers: p.writers(i), Pacer: p.pacer(), Duration: env.Duration, Warmup: env.Warmup, Grace: grace}
 	})
 	around := sampler.Stop()
 	around.Slots = s.slotWaits()
@@ -56,7 +57,7 @@ func (p *BlockWrite) Run(ctx context.Context, env *Env) ([]measure.Measurement, 
 		measured = append(measured, timed("store_service", start, all.Elapsed, around, all.Service),
 			timed("store_late", start, all.Elapsed, around, all.Late))
 	}
-	return measured, cutOr(runErr, ending(all), s.close(ctx))
+	return s.warn(measured), cutOr(runErr, ending(all), s.close(ctx))
 }
 
 // pacer is the load of one stream.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -183,7 +184,7 @@ func TestOutOfRange(t *testing.T) {
 		"max-bytes":         {"1023KiB"},
 		"rate":              {"0"},
 		"syncs":             {"0"},
-		"bound":             {"0s", "-1s"},
+		"bound":             {"0s", "-1s", "999us", "61s"},
 	}
 	each(t, func(t *testing.T, name string) {
 		for parameter, values := range tests {
@@ -244,6 +245,73 @@ func TestGently(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestGentleIsCapped: a load that no rate caps, or none that a volume has, does
+// not run beside live data.
+func TestGentleIsCapped(t *testing.T) {
+	tests := []struct {
+		probe, parameter, value string
+		want                    bool
+	}{
+		{"block-write", "rate", "10000", true},
+		{"block-write", "rate", "10001", false},
+		{"block-write", "mode", "closed", false},
+		{"block-sync", "dirty", "0", true},
+		{"block-sync", "dirty", "1MiB", false},
+		{"block-sync", "rate", "10001", false},
+	}
+	for _, tt := range tests {
+		p := newProbe(t, tt.probe)
+		for parameter, value := range p.Info().Gently {
+			set(t, p, parameter, value)
+		}
+		set(t, p, tt.parameter, tt.value)
+		if got := p.Info().Gentle; got != tt.want {
+			t.Errorf("%s with %s=%s: gentle %v, want %v", tt.probe, tt.parameter, tt.value, got, tt.want)
+		}
+	}
+}
+
+// TestAdjust: parameters that give way to others read as they are taken.
+func TestAdjust(t *testing.T) {
+	tests := []struct {
+		probe           string
+		set             map[string]string
+		parameter, want string
+	}{
+		{"block-write", map[string]string{"streams": "4", "concurrency": "1"}, "concurrency", "4"},
+		{"block-write", map[string]string{"streams": "4", "concurrency": "7"}, "concurrency", "7"},
+		{"block-sync", map[string]string{"streams": "8", "concurrency": "7"}, "concurrency", "8"},
+		{"block-sync", map[string]string{"sync": "always"}, "dirty", "0B"},
+		{"block-sync", map[string]string{"dirty": "1MiB"}, "dirty", "1MiB"},
+		{"raw-sync", map[string]string{"concurrency": "1"}, "concurrency", "1"},
+	}
+	for _, tt := range tests {
+		p := newProbe(t, tt.probe)
+		for parameter, value := range tt.set {
+			set(t, p, parameter, value)
+		}
+		probes.Adjust(p)
+		if got, _ := probes.Value(p, tt.parameter); got != tt.want {
+			t.Errorf("%s with %v: %s reads %s, want %s", tt.probe, tt.set, tt.parameter, got, tt.want)
+		}
+	}
+}
+
+// TestErrorHasItsCause: what stops a server's start keeps the operating
+// system's error number, by which the engine tells whose fault it is.
+func TestErrorHasItsCause(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "gone")
+	if err := os.WriteFile(dir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"block-write", "block-sync"} {
+		_, err := newProbe(t, name).Run(t.Context(), env(dir, time.Second))
+		if !errors.Is(err, syscall.ENOTDIR) || errors.Is(err, probes.ErrCut) {
+			t.Errorf("%s in a file: %v; want ENOTDIR", name, err)
+		}
+	}
 }
 
 // TestRun runs every kind of round: it returns what it declares, each once and

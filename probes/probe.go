@@ -31,6 +31,9 @@ type Info struct {
 	Why     string   // what breaks in NATS when this is slow
 	Metrics []Metric // the first is the one that a limit without a metric means
 	Need    Need     // what a round with these parameters takes at most
+	// Extra is what a round may take on a volume that answers, besides its
+	// warm-up and duration: preparation, and what is waited for until it is cut.
+	Extra time.Duration
 	// Gentle says that the load is capped by a rate, so that it may run beside
 	// live data; Gently are the parameters that make it so.
 	Gentle bool
@@ -61,6 +64,4 @@ type Env struct {
 	Warmup   time.Duration // how long to run before measuring
 	Device   string        // the volume's block device as /proc/diskstats names it; empty if unknown
 	Rand     *rand.Rand    // seeded
-	// Progress is told the share done, 0 to 1; it may be nil.
-	Progress func(float64)
 }

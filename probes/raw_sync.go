@@ -45,6 +45,7 @@ func (p *RawSync) Info() Info {
 			{"throughput", measure.BytesPerSecond, "bytes written and synced a second (pattern sequential)"},
 		},
 		Need:   Need{Bytes: int64(p.Concurrency) * (int64(p.MaxBytes) + int64(p.Size)), Files: int64(p.Concurrency)},
+		Extra:  grace,
 		Gentle: p.Pattern == "append" && p.Rate > 0,
 	}
 	if p.Pattern == "append" {

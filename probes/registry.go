@@ -84,6 +84,18 @@ func Value(p Probe, name string) (string, bool) {
 	return "", false
 }
 
+// adjuster is a probe some of whose parameters give way to others.
+type adjuster interface{ adjust() }
+
+// Adjust brings the parameters of p into line with each other, as its rounds
+// would take them anyway, so that what is shown of them is true. Call it after
+// the last Set and before Parameters and Value are read.
+func Adjust(p Probe) {
+	if a, ok := p.(adjuster); ok {
+		a.adjust()
+	}
+}
+
 // field is an exported field with a param tag.
 type field struct {
 	value reflect.Value
@@ -161,6 +173,9 @@ func (f field) parse(value string) error {
 		if err != nil || d <= 0 {
 			return fmt.Errorf("%q is no duration above zero such as 500ms or 4s", value)
 		}
+		if err := f.inRange(float64(d)); err != nil {
+			return err
+		}
 		f.value.SetInt(int64(d))
 	case int:
 		n, err := strconv.Atoi(value)
@@ -203,13 +218,33 @@ func (f field) inRange(x float64) error {
 		if text == "" {
 			continue
 		}
-		bound, err := strconv.ParseFloat(text, 64)
+		bound, err := f.number(text)
 		if err != nil {
 			return fmt.Errorf("tag %s: %w", edge.tag, err)
 		}
 		if edge.beyond(x, bound) {
-			return fmt.Errorf("%s is out of range: at %s %s", strconv.FormatFloat(x, 'f', -1, 64), edge.word, text)
+			return fmt.Errorf("%s is out of range: at %s %s", f.write(x), edge.word, text)
 		}
 	}
 	return nil
 }
+
+// number reads an edge of the field's range: a duration's is one ("4s"), those
+// of all other kinds are plain numbers.
+func (f field) number(text string) (float64, error) {
+	if f.isDuration() {
+		d, err := time.ParseDuration(text)
+		return float64(d), err
+	}
+	return strconv.ParseFloat(text, 64)
+}
+
+// write is the reverse of number.
+func (f field) write(x float64) string {
+	if f.isDuration() {
+		return time.Duration(x).String()
+	}
+	return strconv.FormatFloat(x, 'f', -1, 64)
+}
+
+func (f field) isDuration() bool { return f.value.Type() == reflect.TypeFor[time.Duration]() }

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,7 +23,7 @@ import (
 type streamParams struct {
 	MessageSize measure.Size `param:"message-size" min:"1" max:"8388608" help:"payload of a message"`
 	Streams     int          `param:"streams" min:"1" max:"64" help:"streams, each with a store of its own"`
-	Concurrency int          `param:"concurrency" min:"1" max:"1024" help:"writers in all, spread over the streams, at least one a stream"`
+	Concurrency int          `param:"concurrency" min:"1" max:"1024" help:"writers in all, spread over the streams; fewer than the streams become one a stream"`
 	Cipher      string       `param:"cipher" choices:"none,chacha,aes" help:"encryption at rest"`
 	Compression string       `param:"compression" choices:"none,s2" help:"compression of full blocks"`
 	Sync        string       `param:"sync" choices:"default,always" help:"sync_interval: default (2 minutes) or always"`
@@ -41,8 +45,25 @@ func (p streamParams) need() Need {
 	return Need{Bytes: int64(p.Streams) * perStream, Files: int64(p.Streams)*64 + 64}
 }
 
-// writers is the number of writers of one stream.
-func (p streamParams) writers() int { return max(1, p.Concurrency/p.Streams) }
+// adjust raises the writers to one a stream. Fewer are no error: the flag
+// --concurrency goes to all probes alike, and 1 makes sense for others.
+func (p *streamParams) adjust() { p.Concurrency = max(p.Concurrency, p.Streams) }
+
+// writers is the number of writers of one stream; where the streams do not
+// divide the writers evenly, the first ones have one more.
+func (p streamParams) writers(stream int) int {
+	n := p.Concurrency / p.Streams
+	if stream < p.Concurrency%p.Streams {
+		n++
+	}
+	return max(1, n)
+}
+
+// gentleRate is up to how many messages a second an open loop may run beside
+// live data: what a busy server stores by itself. Far above it the rate caps
+// nothing, for few volumes keep up with it, and an open loop that runs behind
+// writes as fast as a closed one.
+const gentleRate = 10_000
 
 // streams are the real stores of one embedded server.
 type streams struct {
@@ -50,6 +71,8 @@ type streams struct {
 	stores   []*natsfs.Store
 	subjects []string
 	payload  []byte
+	dir      string
+	quiet    int // lines that the server logged before its streams were there
 }
 
 // closeWait bounds the shutdown of a server; one that takes longer is left to
@@ -62,9 +85,9 @@ func (p streamParams) open(ctx context.Context, env *Env) (*streams, error) {
 		StoreDir: env.Dir, Slots: p.Slots, Cipher: natsfs.Cipher(p.Cipher), SyncAlways: p.Sync == "always",
 	})
 	if err != nil {
-		return nil, fmt.Errorf("start the embedded nats-server: %w", err)
+		return nil, withCause(ctx, env.Dir, fmt.Errorf("start the embedded nats-server: %w", err))
 	}
-	s := &streams{server: server, payload: payload(env.Rand, int(p.MessageSize))}
+	s := &streams{server: server, payload: payload(env.Rand, int(p.MessageSize)), dir: env.Dir}
 	for i := range p.Streams {
 		subject := fmt.Sprintf("storebench.%d", i)
 		store, err := server.CreateStream(ctx, natsfs.StreamConfig{
@@ -72,11 +95,59 @@ func (p streamParams) open(ctx context.Context, env *Env) (*streams, error) {
 			Compression: natsfs.Compression(p.Compression),
 		})
 		if err != nil {
-			return nil, errors.Join(err, s.close(ctx))
+			return nil, cutOr(withCause(ctx, env.Dir, err), s.close(ctx))
 		}
 		s.stores, s.subjects = append(s.stores, store), append(s.subjects, subject)
 	}
+	s.quiet = len(server.Warnings())
 	return s, nil
+}
+
+// withCause asks the volume itself about an error that went through the log or
+// the API of nats-server, which carry only its text: a small file is written and
+// synced in dir, and if that fails, its error, with the operating system's
+// number, is wrapped beside err. An ended ctx has caused err by itself, and a
+// volume that hangs would only take another thread.
+func withCause(ctx context.Context, dir string, err error) error {
+	if ctx.Err() != nil {
+		return err
+	}
+	if own := writeAndSync(filepath.Join(dir, "cause")); own != nil {
+		return fmt.Errorf("%w; a plain file there fails as well: %w", err, own)
+	}
+	return err
+}
+
+// writeAndSync makes a small file durable and removes it.
+func writeAndSync(name string) error {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 4096))
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(name))
+}
+
+// maxServerWarnings is how many of nats-server's own lines a round tells.
+const maxServerWarnings = 5
+
+// warn puts what nats-server logged since its streams were there, each line
+// once, into the warnings of the first measurement: earlier lines are about its
+// configuration. The lines name files; the round's directory is left out of
+// them.
+func (s *streams) warn(measured []measure.Measurement) []measure.Measurement {
+	if len(measured) == 0 {
+		return measured
+	}
+	lines := s.server.Warnings()
+	first := &measured[0]
+	for _, line := range lines[min(s.quiet, len(lines)):] {
+		line = "nats-server: " + strings.ReplaceAll(line, s.dir, "…")
+		if len(first.Warnings) < maxServerWarnings && !slices.Contains(first.Warnings, line) {
+			first.Warnings = append(first.Warnings, line)
+		}
+	}
+	return measured
 }
 
 // payload is half random and half the same, so that compression finds about as

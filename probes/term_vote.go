@@ -3,6 +3,7 @@ package probes
 import (
 	"context"
 	"fmt"
+	"math/bits"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,12 +22,16 @@ type TermVote struct {
 	Groups int           `param:"groups" min:"1" max:"32000" help:"Raft groups in the storm; in capacity, in the first one"`
 	Role   string        `param:"role" choices:"voter,candidate" help:"a voter writes twice, one after the other; a candidate once"`
 	Slots  int           `param:"max-concurrent-io" min:"4" max:"8192" help:"I/O slots of the server"`
-	Bound  time.Duration `param:"bound" help:"when a storm is cut"`
+	Bound  time.Duration `param:"bound" min:"1ms" max:"60s" help:"when a storm is cut"`
 }
 
 // shortestElectionTimeout is nats-server's minElectionTimeout (raft.go): a
 // group that is not done by then stands for election again.
 const shortestElectionTimeout = 4 * time.Second
+
+// groupPreparation is what making and removing the directory of one group may
+// take, on a file system whose every metadata operation crosses a network.
+const groupPreparation = 5 * time.Millisecond
 
 // maxGroups bounds the storms of capacity: each group is a goroutine, and those
 // that hold a slot a thread.
@@ -38,12 +43,13 @@ var _ = register(func() Probe {
 
 // Info describes the probe.
 func (p *TermVote) Info() Info {
-	groups := int64(p.Groups)
+	groups, waits := int64(p.Groups), p.Bound
 	switch p.Mode {
 	case "write":
-		groups = 1
+		groups, waits = 1, grace
 	case "capacity":
 		groups = 2 * maxGroups // the storms before the last stay until the round ends
+		waits = time.Duration(bits.Len(uint(maxGroups/p.Groups))+1) * p.Bound
 	}
 	return Info{
 		Name:    "term-vote",
@@ -56,8 +62,8 @@ func (p *TermVote) Info() Info {
 			{"groups_in_bound", measure.Count, "groups that this volume elects within the bound"},
 		},
 		// A group takes a directory, its file and the temporary one, a block each.
-		Need:   Need{Bytes: groups * 3 * 4096, Files: groups*3 + 2},
-		Gentle: false,
+		Need:  Need{Bytes: groups * 3 * 4096, Files: groups*3 + 2},
+		Extra: waits + time.Duration(groups)*groupPreparation,
 	}
 }
 
@@ -79,20 +85,20 @@ func (p *TermVote) Run(ctx context.Context, env *Env) ([]measure.Measurement, er
 // peer is the name of the peer voted for: 8 bytes, as nats-server's are.
 const peer = "storebch"
 
-// votes are the writes of one group in one election: a voter stores the new
-// term without a vote and then its vote (processVoteRequest in raft.go); a
-// candidate stores both at once.
+// votes are the writes of one group in one election: a voter's two, one after
+// the other; a candidate stores its term and its vote for itself at once.
 func (p *TermVote) votes() [][]byte {
 	const term = 7
+	voter := natsfs.Voter(term, peer)
 	if p.Role == "candidate" {
-		return [][]byte{natsfs.TermVote(term, peer)}
+		return [][]byte{voter.Vote}
 	}
-	return [][]byte{natsfs.TermVote(term, ""), natsfs.TermVote(term, peer)}
+	return [][]byte{voter.NewTerm, voter.Vote}
 }
 
 // write is one writer on one group, election after election.
 func (p *TermVote) write(ctx context.Context, env *Env, slots *natsfs.Slots) ([]measure.Measurement, error) {
-	dirs, err := prepareGroups(env.Dir, 1)
+	dirs, err := prepareGroups(ctx, env.Dir, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -107,10 +113,13 @@ func (p *TermVote) write(ctx context.Context, env *Env, slots *natsfs.Slots) ([]
 
 // prepareGroups makes the directories of n groups, each with the file of an
 // earlier term, as those of a running server have, and writes them out.
-func prepareGroups(dir string, n int) ([]string, error) {
+func prepareGroups(ctx context.Context, dir string, n int) ([]string, error) {
 	dirs := make([]string, n)
 	earlier := natsfs.TermVote(1, peer)
 	for i := range dirs {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		dirs[i] = filepath.Join(dir, fmt.Sprintf("S-R3F-%05d", i))
 		if err := os.Mkdir(dirs[i], 0o700); err != nil {
 			return nil, fmt.Errorf("make the directory of a group: %w", err)
@@ -124,7 +133,7 @@ func prepareGroups(dir string, n int) ([]string, error) {
 
 // storm is one election of all groups at once.
 func (p *TermVote) storm(ctx context.Context, env *Env, slots *natsfs.Slots) ([]measure.Measurement, error) {
-	dirs, err := prepareGroups(env.Dir, p.Groups)
+	dirs, err := prepareGroups(ctx, env.Dir, p.Groups)
 	if err != nil {
 		return nil, err
 	}
@@ -148,14 +157,15 @@ func (p *TermVote) storm(ctx context.Context, env *Env, slots *natsfs.Slots) ([]
 }
 
 // capacity grows the storm until it is not done within the bound; what is done
-// by then is what the volume elects.
+// by then is what the volume elects. A storm with a failed write is the last: a
+// larger one would only hide its error.
 func (p *TermVote) capacity(ctx context.Context, env *Env) ([]measure.Measurement, error) {
 	for groups := p.Groups; ; groups = min(2*groups, maxGroups) {
 		dir := filepath.Join(env.Dir, strconv.Itoa(groups))
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return nil, err
 		}
-		dirs, err := prepareGroups(dir, groups)
+		dirs, err := prepareGroups(ctx, dir, groups)
 		if err != nil {
 			return nil, err
 		}
@@ -167,12 +177,12 @@ func (p *TermVote) capacity(ctx context.Context, env *Env) ([]measure.Measuremen
 		s := runStorm(ctx, slots, dirs, p.votes(), p.Bound)
 		around := sampler.Stop()
 		around.Slots = slotWaits(slots.Waits())
-		if s.drained() && groups < maxGroups {
+		if groups < maxGroups && s.ending(ctx) == nil {
 			continue
 		}
 		m := single("groups_in_bound", measure.Count, start, s.elapsed, around, float64(s.finished))
 		m.Labels = map[string]string{"max-concurrent-io": strconv.Itoa(p.Slots)}
-		if s.drained() {
+		if s.finished == maxGroups {
 			m.Warnings = []string{fmt.Sprintf("at least this many: a storm of %d groups, the largest that is made, was done within the bound", maxGroups)}
 		}
 		return []measure.Measurement{m}, s.ending(ctx)

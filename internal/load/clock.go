@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"runtime"
 	"time"
 )
 
@@ -40,13 +39,5 @@ func sleep(ctx context.Context, d time.Duration) {
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-	}
-}
-
-// spinUntil gives the processor to other goroutines until t. It is for waits
-// that are too short to sleep.
-func spinUntil(c Clock, t time.Duration) {
-	for c.Now() < t {
-		runtime.Gosched()
 	}
 }

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -62,4 +63,12 @@ func (c *preciseClock) nanosleep(t time.Duration) bool {
 	at := unix.NsecToTimespec(c.origin + int64(t))
 	err := unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &at, nil)
 	return err == nil || errors.Is(err, unix.EINTR)
+}
+
+// spinUntil gives the processor to other goroutines until t. It is for waits
+// that are too short to sleep.
+func spinUntil(c Clock, t time.Duration) {
+	for c.Now() < t {
+		runtime.Gosched()
+	}
 }

@@ -14,6 +14,7 @@ func (r *run) outcome() Outcome {
 		out.Service, out.Late = r.service.Distribution(), r.late.Distribution()
 	}
 	lastEnd, errorAt, served := r.cfg.Warmup, time.Duration(0), false
+	early := int64(0) // unfinished ones that were due in the warm-up
 	for _, w := range r.workers {
 		out.Done += w.done
 		out.Failed += w.failed
@@ -22,12 +23,17 @@ func (r *run) outcome() Outcome {
 		if w.firstError != nil && (out.FirstError == nil || w.errorAt < errorAt) {
 			out.FirstError, errorAt = w.firstError, w.errorAt
 		}
-		if w.state.Load() == abandoned && w.due >= r.cfg.Warmup {
+		// A hung operation counts whenever it was due: nothing that came after it
+		// could be begun by its worker, so nothing else tells of it.
+		if w.state.Load() == abandoned && now > r.cfg.Warmup {
+			if w.due < r.cfg.Warmup {
+				early++
+			}
 			out.giveUp(now-r.cfg.Warmup, now-w.from, now-w.began)
 			lastEnd = now
 		}
 	}
-	out.Missed = r.missed(out.Done + out.Failed + out.Unfinished)
+	out.Missed = r.missed(out.Done + out.Failed + out.Unfinished - early)
 	out.Elapsed = max(lastEnd, r.until(now, served)) - r.cfg.Warmup
 	out.count(out.Response, out.Missed)
 	if out.Service != nil {

@@ -10,9 +10,10 @@ import (
 )
 
 // Pacer says when operation n (0, 1, 2 …) is due, counted from the start of the
-// run, warm-up included. It is pure, may be called from many goroutines, and
-// its times never go back. ok is false when there is no operation n, and then
-// there is none after it.
+// run, warm-up included. It may be called from many goroutines, and its times
+// neither change nor go back. ok is false when there is no operation n, and then
+// there is none after it. While a run is under way its end may be set: what is
+// due already stays so, but an operation that was due later may cease to exist.
 type Pacer interface {
 	Due(n int64) (at time.Duration, ok bool)
 }
@@ -36,32 +37,6 @@ type Open struct {
 // Due returns n divided by the rate.
 func (o Open) Due(n int64) (time.Duration, bool) {
 	return after(float64(n) / o.Rate)
-}
-
-// Ramp is open loop at a rate that rises or falls evenly, and stays at To
-// afterwards.
-type Ramp struct {
-	From, To float64 // operations a second
-	Over     time.Duration
-}
-
-// Due returns when the rate's integral over time reaches n.
-func (r Ramp) Due(n int64) (time.Duration, bool) {
-	if !(r.From >= 0 && r.To >= 0 && r.Over >= 0) {
-		return 0, false
-	}
-	over := r.Over.Seconds()
-	within := (r.From + r.To) / 2 * over // operations due while ramping
-	if rest := float64(n) - within; rest >= 0 {
-		return after(over + rest/r.To)
-	}
-	if n == 0 {
-		return 0, true // from a rate of 0 the formula is 0/0
-	}
-	// From·t + slope·t²/2 = n, in the form that does not cancel when the slope
-	// is small.
-	slope := (r.To - r.From) / over
-	return after(2 * float64(n) / (r.From + math.Sqrt(max(r.From*r.From+2*slope*float64(n), 0))))
 }
 
 // after returns a due time, ok unless it is beyond any run.

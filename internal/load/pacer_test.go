@@ -19,12 +19,6 @@ func TestPacersAreDue(t *testing.T) {
 		{"open", Open{Rate: 1000}, 1500, 1500 * time.Millisecond, false},
 		{"open, rate 0", Open{}, 0, 0, true},
 		{"open, negative", Open{Rate: -1}, 1, 0, true},
-		{"ramp, start", Ramp{10, 30, time.Second}, 0, 0, false},
-		{"ramp, end", Ramp{10, 30, time.Second}, 20, time.Second, false},
-		{"ramp, after", Ramp{10, 30, time.Second}, 50, 2 * time.Second, false},
-		{"ramp, from nothing", Ramp{0, 100, 2 * time.Second}, 25, time.Second, false},
-		{"ramp, level", Ramp{10, 10, time.Second}, 5, 500 * time.Millisecond, false},
-		{"ramp, down to nothing", Ramp{10, 0, time.Second}, 6, 0, true},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -37,7 +31,7 @@ func TestPacersAreDue(t *testing.T) {
 }
 
 func TestDueBeforeCountsWhatIsDue(t *testing.T) {
-	for _, p := range []Pacer{Open{Rate: 7}, Ramp{From: 0, To: 50, Over: 2 * time.Second}, limited{Open{Rate: 100}, 42}} {
+	for _, p := range []Pacer{Open{Rate: 7}, limited{Open{Rate: 100}, 42}} {
 		want := int64(0)
 		for {
 			if at, ok := p.Due(want); !ok || at >= 3*time.Second {

@@ -23,7 +23,9 @@ type Config struct {
 	Pacer    Pacer         // nil is Closed{}
 	Duration time.Duration // how long to measure, after the warm-up
 	// Warmup is how long operations are run before measuring. An operation
-	// belongs to where it was due.
+	// belongs to where it was due; but in closed loop one that is under way when
+	// the warm-up ends is measured, from when it was begun, and in either loop one
+	// that was due in the warm-up and never ends is unfinished.
 	Warmup time.Duration
 	// Grace is how long, after Duration has passed, operations that were due in
 	// it may still be begun and may take to end. What is not begun by then is
@@ -32,14 +34,15 @@ type Config struct {
 	Clock Clock // nil is NewClock()
 	// Observe, unless nil, is called after each measured operation that
 	// succeeded, by its worker: from and end are when its response time began
-	// and ended, counted from the start of measuring. It must not block and, to
+	// and ended, counted from the start of measuring; in closed loop from may be
+	// below 0. It must not block and, to
 	// keep the harness cheap, not allocate. It is not called after Run has
 	// returned.
 	Observe func(worker int, from, end time.Duration)
 }
 
-// Outcome is what came of a run. Warm-up operations are in no figure of it but
-// FirstError.
+// Outcome is what came of a run. Operations that belong to the warm-up
+// (Config.Warmup) are in no figure of it but FirstError.
 type Outcome struct {
 	Done       int64 // succeeded
 	Failed     int64 // returned an error

@@ -193,6 +193,83 @@ func TestHungOperationIsUnfinishedAfterTheGrace(t *testing.T) {
 	})
 }
 
+// A stall that begins in the warm-up of a closed loop and outlasts it is seen,
+// whole.
+func TestClosedLoopMeasuresWhatTheWarmupEndsIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var from, end time.Duration
+		cfg := Config{
+			Workers: 1, Pacer: Closed{Limit: 10}, Duration: 10 * time.Second, Warmup: 100 * ms,
+			Observe: func(_ int, f, e time.Duration) {
+				if e-f > time.Second {
+					from, end = f, e
+				}
+			},
+		}
+		out := run1(t, t.Context(), cfg, func(_ int, n int64) error {
+			if n == 3 {
+				time.Sleep(2 * time.Second)
+			}
+			time.Sleep(20 * ms)
+			return nil
+		})
+		if out.Done != 7 || out.Response.Max() != 2.02 || out.Elapsed != 2100*ms {
+			t.Errorf("done %d in %v, longest %v s; want 7 in 2.1s, 2.02 s", out.Done, out.Elapsed, out.Response.Max())
+		}
+		if from != -40*ms || end != 1980*ms {
+			t.Errorf("observed from %v to %v, want -40ms to 1.98s", from, end)
+		}
+	})
+}
+
+// An operation of the warm-up that never ends is unfinished in either loop, and
+// takes nothing from what the others missed.
+func TestHungInTheWarmupIsUnfinished(t *testing.T) {
+	cases := map[string]struct {
+		pacer        Pacer
+		done, missed int64
+	}{
+		"closed": {Closed{}, 0, 0},
+		"open":   {Open{Rate: 10}, 0, 10},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hung := make(chan struct{})
+				cfg := Config{Workers: 1, Pacer: c.pacer, Duration: time.Second, Warmup: 500 * ms, Grace: time.Second}
+				out := run1(t, t.Context(), cfg, func(_ int, n int64) error {
+					if n == 2 {
+						<-hung
+					}
+					time.Sleep(50 * ms)
+					return nil
+				})
+				close(hung)
+				time.Sleep(time.Second) // it comes back to a run that is over
+				if out.Done != c.done || out.Unfinished != 1 || out.Missed != c.missed || out.Elapsed != 2*time.Second {
+					t.Errorf("done %d, unfinished %d, missed %d in %v; want %d, 1, %d in 2s",
+						out.Done, out.Unfinished, out.Missed, out.Elapsed, c.done, c.missed)
+				}
+				if len(out.Response.Stalls) != 1 || out.Response.Stalls[0].At != 2 || out.Response.Stalls[0].Seconds < 2.3 {
+					t.Errorf("stalls %+v, want one of over 2.3 s, at 2 s", out.Response.Stalls)
+				}
+			})
+		})
+	}
+}
+
+// What a cancel in the warm-up leaves has no part in the figures.
+func TestCancelInTheWarmupMeasuresNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 105*ms)
+		defer cancel()
+		out, err := Run(ctx, Config{Workers: 2, Duration: time.Second, Warmup: time.Minute, Clock: NewTimerClock()}, takes(10*ms))
+		if err == nil || out.Done != 0 || out.Unfinished != 0 || out.Elapsed != 0 {
+			t.Errorf("done %d, unfinished %d in %v, error %v", out.Done, out.Unfinished, out.Elapsed, err)
+		}
+	})
+}
+
 func TestCancelEndsPromptlyAndKeepsWhatWasMeasured(t *testing.T) {
 	cases := map[string]struct {
 		hang       bool
@@ -276,7 +353,7 @@ func TestRunRefusesNonsense(t *testing.T) {
 		"no duration":    {Workers: 1},
 		"negative grace": {Workers: 1, Duration: time.Second, Grace: -1},
 		"rate 0":         {Workers: 1, Duration: time.Second, Pacer: Open{}},
-		"negative rate":  {Workers: 1, Duration: time.Second, Pacer: Ramp{From: math.NaN()}},
+		"no rate":        {Workers: 1, Duration: time.Second, Pacer: Open{Rate: math.NaN()}},
 	}
 	for name, cfg := range cases {
 		t.Run(name, func(t *testing.T) {

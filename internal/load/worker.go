@@ -149,9 +149,17 @@ func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Du
 	return now, true
 }
 
+// measured says whether the operation under way, which has ended at end or was
+// given up then, counts. In closed loop one that the warm-up ends in the middle
+// of does: no other tells of a stall that began before the measuring. In open
+// loop those that become due behind it tell, each from when it was due.
+func (w *worker) measured(end time.Duration) bool {
+	return w.due >= w.cfg.Warmup || w.closed && end > w.cfg.Warmup
+}
+
 // record counts an operation that has ended.
 func (w *worker) record(start, end time.Duration, err error) {
-	measured := w.due >= w.cfg.Warmup
+	measured := w.measured(end)
 	if measured {
 		w.lastEnd = end
 	}

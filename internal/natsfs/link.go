@@ -1,7 +1,6 @@
 package natsfs
 
 import (
-	"io/fs"
 	"time"
 	"unsafe"
 
@@ -74,10 +73,6 @@ func diskIOWaitStats(d unsafe.Pointer) *server.DiskIOWaitStats
 //nats:func writeTermVote(dios *diskIOSemaphore, sd string, wtv []byte) error
 //go:linkname writeTermVote github.com/nats-io/nats-server/v2/server.writeTermVote
 func writeTermVote(dios unsafe.Pointer, sd string, wtv []byte) error
-
-//nats:func writeAtomically(dios *diskIOSemaphore, name string, data []byte, perm fs.FileMode, sync bool) error
-//go:linkname writeAtomically github.com/nats-io/nats-server/v2/server.writeAtomically
-func writeAtomically(dios unsafe.Pointer, name string, data []byte, perm fs.FileMode, sync bool) error
 
 // fileStoreType is the type descriptor of *fileStore. It gives reflection a
 // grip on the type before a store exists (see layout.go), and turns the pointer

@@ -383,7 +383,7 @@ func TestLinkedSymbolsChange(t *testing.T) {
 		{"parameter type", "server/dios.go", "func newDiskIOSemaphore(n int)", "func newDiskIOSemaphore(n int32)"},
 		{"result added", "server/filestore.go", "func (fs *fileStore) syncBlocks() {", "func (fs *fileStore) syncBlocks() error {"},
 		{"result type", "server/filestore.go", "func (mb *msgBlock) lastChecksum() []byte", "func (mb *msgBlock) lastChecksum() [8]byte"},
-		{"parameters swapped", "server/filestore.go", "func writeAtomically(dios *diskIOSemaphore, name string, data []byte,", "func writeAtomically(name string, dios *diskIOSemaphore, data []byte,"},
+		{"parameters swapped", "server/raft.go", "func writeTermVote(dios *diskIOSemaphore, sd string,", "func writeTermVote(sd string, dios *diskIOSemaphore,"},
 		{"receiver by value", "server/dios.go", "func (d *diskIOSemaphore) cap()", "func (d diskIOSemaphore) cap()"},
 		{"function renamed", "server/jetstream.go", "func (a *Account) lookupStream(", "func (a *Account) findStream("},
 		{"function type", "server/jetstream.go", "type keyGen func(context []byte) ([]byte, error)", "type keyGen func(context string) ([]byte, error)"},

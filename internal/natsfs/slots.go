@@ -3,7 +3,6 @@ package natsfs
 import (
 	"encoding/binary"
 	"fmt"
-	"io/fs"
 	"time"
 	"unsafe"
 )
@@ -57,17 +56,6 @@ func (s *Slots) Waits() SlotWaits {
 func (s *Slots) WriteTermVote(dir string, termVote []byte) error {
 	if err := writeTermVote(s.sem, dir, termVote); err != nil {
 		return fmt.Errorf("write term and vote: %w", err)
-	}
-	return nil
-}
-
-// WriteAtomically replaces the file name by data through a temporary file and a
-// rename, under one slot, as nats-server writes its small files. With sync the
-// file is written with O_SYNC and the directory is synced after the rename (not
-// on Windows), so that nil means durable. Concurrent writes need names of their own.
-func (s *Slots) WriteAtomically(name string, data []byte, perm fs.FileMode, sync bool) error {
-	if err := writeAtomically(s.sem, name, data, perm, sync); err != nil {
-		return fmt.Errorf("replace file: %w", err)
 	}
 	return nil
 }

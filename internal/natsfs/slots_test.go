@@ -59,22 +59,6 @@ func TestWriteTermVote(t *testing.T) {
 	}
 }
 
-func TestWriteAtomically(t *testing.T) {
-	s, err := NewSlots(MinSlots)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := filepath.Join(t.TempDir(), "file")
-	for _, sync := range []bool{false, true} {
-		if err := s.WriteAtomically(name, []byte{1, 2}, 0o600, sync); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := os.ReadFile(name); err != nil || string(got) != "\x01\x02" {
-			t.Errorf("sync %v: %x, %v", sync, got, err)
-		}
-	}
-}
-
 func TestSlotsWait(t *testing.T) {
 	s, err := NewSlots(MinSlots)
 	if err != nil {

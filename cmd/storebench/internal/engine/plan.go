@@ -206,7 +206,6 @@ func expand(o Options, s profiles.Step, scale float64) ([]*plannedStep, error) {
 	if err != nil {
 		return nil, err
 	}
-	varied := slices.DeleteFunc(slices.Sorted(maps.Keys(set)), func(name string) bool { return !strings.Contains(set[name], ",") })
 	var variants []*plannedStep
 	for _, values := range (profiles.Step{Set: set}).Variants() {
 		variant, err := newStep(o, s, scale, values, named)
@@ -216,12 +215,23 @@ func expand(o Options, s profiles.Step, scale float64) ([]*plannedStep, error) {
 		if slices.ContainsFunc(variants, func(other *plannedStep) bool { return maps.Equal(other.Parameters, variant.Parameters) }) {
 			continue // the same value in two spellings
 		}
-		for _, name := range varied {
-			variant.Variant = strings.TrimSpace(variant.Variant + " " + name + "=" + variant.Parameters[name])
-		}
 		variants = append(variants, variant)
 	}
+	nameVariants(variants, slices.Sorted(maps.Keys(set)))
 	return variants, nil
+}
+
+// nameVariants tells the variants of a step apart by the parameters in which
+// they differ.
+func nameVariants(variants []*plannedStep, names []string) {
+	for _, name := range names {
+		differs := slices.ContainsFunc(variants, func(s *plannedStep) bool { return s.Parameters[name] != variants[0].Parameters[name] })
+		for _, s := range variants {
+			if differs {
+				s.Variant = strings.TrimSpace(s.Variant + " " + name + "=" + s.Parameters[name])
+			}
+		}
+	}
 }
 
 // parametersOf gathers a step's parameters: the workload's, then the step's,
@@ -296,18 +306,18 @@ func newStep(o Options, s profiles.Step, scale float64, values map[string]string
 	if err != nil {
 		return nil, err
 	}
-	labels := map[string]string{}
 	for name, value := range values {
 		if err := probes.Set(probe, name, value); err != nil {
 			return nil, err
 		}
-		if named[name] {
-			labels[name], _ = probes.Value(probe, name) // in canonical form
-		}
 	}
-	parameters := map[string]string{}
-	for _, parameter := range probes.Parameters(probe) {
+	probes.Adjust(probe)
+	labels, parameters := map[string]string{}, map[string]string{}
+	for _, parameter := range probes.Parameters(probe) { // in canonical form
 		parameters[parameter.Name] = parameter.Value
+		if named[parameter.Name] {
+			labels[parameter.Name] = parameter.Value
+		}
 	}
 	rounds := s.Rounds
 	if rounds == 0 {

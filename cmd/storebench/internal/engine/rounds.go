@@ -140,7 +140,7 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 		return err
 	}
 	sampler := measure.StartContext("")
-	err = p.await(ctx, e.within(s.Warmup+s.Duration+silence), func(ev event) {
+	err = p.await(ctx, e.within(s.Warmup+s.Duration+s.probe.Info().Extra+silence), func(ev event) {
 		e.merge(s, ev.Measurements)
 		s.Peak = max(s.Peak, ev.Peak)
 		if ev.Cut {
