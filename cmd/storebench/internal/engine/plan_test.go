@@ -152,7 +152,7 @@ func TestPlanParameters(t *testing.T) {
 func TestPlanVariants(t *testing.T) {
 	p := planned(t, Options{Only: []string{"write"}, Set: []Override{{"", "concurrency", "3,4"}, {"block-write", "message-size", "1KiB,64KiB"}}})
 	want := []string{
-		"write concurrency=3 message-size=1KiB", "write concurrency=1 message-size=64KiB",
+		"write concurrency=3 message-size=1KiB", "write concurrency=3 message-size=64KiB",
 		"write concurrency=4 message-size=1KiB", "write concurrency=4 message-size=64KiB",
 	}
 	if diff := cmp.Diff(want, titles(p)); diff != "" {
