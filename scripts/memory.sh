@@ -17,8 +17,8 @@ readonly concurrency=16
 # peaks prints each step with the largest resident memory of its workers in bytes.
 # A verdict is of no interest here.
 peaks() {
-	"$storebench" check "$dir" --budget "$1" --concurrency "$concurrency" -o json="$work/run.json" \
-		>"$work/report" 2>&1 || true
+	run_job "$storebench" check "$dir" --budget "$1" --concurrency "$concurrency" \
+		-o json="$work/run.json" >"$work/report" 2>&1 || true
 	jq -r '.steps[] | [.name, .peak_memory_bytes] | @tsv' "$work/run.json"
 }
 

@@ -1,25 +1,52 @@
-# Sourced by the other scripts: the program, a working directory, and loop-mounted
-# volumes that are taken down whatever happens.
+# Sourced by the other scripts: the program, a working directory, a healthy volume,
+# and jobs that end with the script, whatever ends it.
 
 readonly root_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 readonly work=$(mktemp -d "${TMPDIR:-/var/tmp}/storebench-script.XXXXXX")
-mounted=()
+job=
+simulator=
 
 die() {
 	printf '%s: %s\n' "$(basename "$0")" "$*" >&2
 	exit 1
 }
 
-# clean_up unmounts in reverse order; a loop device goes with its mount.
+# clean_up ends what still runs, the volume last, since the others write to it. It
+# goes on whatever fails. A script that leaves files elsewhere defines clean_more.
 clean_up() {
-	local i
-	for ((i = ${#mounted[@]} - 1; i >= 0; i--)); do
-		umount "${mounted[i]}" || umount -l "${mounted[i]}" || true
-	done
+	trap '' INT TERM HUP
+	end_job
+	if declare -F clean_more >/dev/null; then
+		clean_more || true
+	fi
+	unmount_simulated
 	rm -rf "$work"
 }
 trap clean_up EXIT
 trap 'exit 130' INT TERM HUP
+
+# run_job runs a program and returns its exit code. It has a process group of its
+# own, and the shell waits in a way that a signal to the script ends. A job must not
+# be started in a subshell, from where the trap would not see it.
+run_job() {
+	set -m
+	"$@" &
+	job=$!
+	set +m
+	local code=0
+	wait "$job" || code=$?
+	job=
+	return "$code"
+}
+
+# end_job ends the program that run_job is waiting for, with all in its group.
+end_job() {
+	if [ -n "$job" ]; then
+		kill -TERM -- "-$job" 2>/dev/null || true
+		wait "$job" || true
+		job=
+	fi
+}
 
 # need names the programs that must be there, with the Debian package of each:
 # need jq:jq mkfs.xfs:xfsprogs
@@ -32,7 +59,7 @@ need() {
 }
 
 need_root() {
-	[ "$(id -u)" -eq 0 ] || die "needs root, for loop mounts"
+	[ "$(id -u)" -eq 0 ] || die "needs root, to mount a volume"
 }
 
 # build puts the program into the working directory, since go run hides exit codes.
@@ -46,21 +73,25 @@ build() {
 	(cd "$root_dir" && go build -o "$storebench" ./cmd/storebench)
 }
 
-# mount_loop makes a volume of the file system $1 and the size $2 and prints
-# nothing; its directory is in $volume. The image is allocated beforehand, so that
-# the file system below it does not allocate while operations are being timed.
-mount_loop() {
-	local image=$work/$1.img
+# mount_simulated mounts a healthy volume with the file system $1 and the size $2:
+# a real file system on a loop device over a disk in memory. Its directory is in
+# $volume.
+mount_simulated() {
 	volume=$work/$1
 	mkdir "$volume"
-	fallocate -l "$2" "$image"
-	case $1 in
-	ext4) mkfs.ext4 -q -E nodiscard,lazy_itable_init=0,lazy_journal_init=0 "$image" ;;
-	xfs) mkfs.xfs -q -K "$image" ;;
-	btrfs) mkfs.btrfs -q -K "$image" ;;
-	*) die "no file system $1 here; there are ext4, xfs and btrfs" ;;
-	esac
-	mount -o loop "$image" "$volume"
-	mounted+=("$volume")
-	sync -f "$volume"
+	"$storebench" simulate "$volume" --fs "$1" --size "$2" --every 1h </dev/null 2>"$work/simulator" &
+	simulator=$!
+	until mountpoint -q "$volume"; do
+		kill -0 "$simulator" 2>/dev/null || die "no volume: $(cat "$work/simulator")"
+		sleep 0.1
+	done
+}
+
+unmount_simulated() {
+	if [ -n "$simulator" ]; then
+		kill -INT "$simulator" 2>/dev/null || true
+		wait "$simulator" || true
+		simulator=
+		rmdir "$volume" || true
+	fi
 }

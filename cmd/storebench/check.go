@@ -105,13 +105,11 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	report := render.NewReport(run)
-	if err := f.out.write(cmd.Context(), cmd.OutOrStdout(), report); err != nil {
-		return err
-	}
-	if !f.out.saves() {
+	unwritten := f.out.write(cmd.Context(), cmd.OutOrStdout(), report)
+	if unwritten != nil || !f.out.saves() {
 		sayWhereKept(cmd.Context(), run)
 	}
-	return verdictCode(run, report.Verdict, f.failOn == "warn")
+	return ending(unwritten, verdictCode(run, report.Verdict, f.failOn == "warn"))
 }
 
 // checkGlobs refuses an empty glob, as an unset variable of a script gives: it
@@ -125,7 +123,7 @@ func (f *checkFlags) checkGlobs(cmd *cobra.Command) error {
 	return nil
 }
 
-// sayWhereKept saves the run where the user did not; that it cannot be saved
+// sayWhereKept saves the run where the user did not or could not; that it cannot be saved
 // changes nothing in the verdict.
 func sayWhereKept(ctx context.Context, run *results.Run) {
 	path, err := keep(ctx, run)
@@ -164,7 +162,10 @@ func (f *checkFlags) request(args []string) (*engine.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	if req.Dir, err = target(args, config); err != nil {
+	if config != nil {
+		req.Notes = append(req.Notes, config.Notes...)
+	}
+	if req.Dir, err = targetDir(args, config); err != nil {
 		return nil, err
 	}
 	if err := f.slotsOf(req, config); err != nil {
@@ -188,8 +189,8 @@ func (f *checkFlags) readConfig() (*natsfs.Config, error) {
 	return &config, nil
 }
 
-// target is the directory to check.
-func target(args []string, config *natsfs.Config) (string, error) {
+// targetDir is the directory to check.
+func targetDir(args []string, config *natsfs.Config) (string, error) {
 	switch {
 	case len(args) == 1 && args[0] != "":
 		return args[0], nil

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
 
 	"storebench/cmd/storebench/internal/engine"
 	"storebench/profiles"
@@ -64,6 +65,16 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// ending is what the shell gets after a report: the verdict's code, also when an
+// output could not be written. A pass that was not written is the tool's failure.
+func ending(unwritten, verdict error) error {
+	if unwritten == nil || verdict == nil {
+		return errors.Join(unwritten, verdict)
+	}
+	fmt.Fprintf(os.Stderr, "storebench: %v\n", unwritten)
+	return verdict
 }
 
 // verdictCode is the exit code of a run's verdict.

@@ -2,14 +2,16 @@ package main
 
 import (
 	"maps"
+	"slices"
 
 	"storebench/cmd/storebench/internal/engine"
 	"storebench/profiles"
 )
 
 // withLimits adds the user's limits to a profile's. One on the same statistic
-// of the same measurements, in the same direction, takes the place of the
-// profile's and keeps its why.
+// of the same measurements, in the same direction, takes the place of all that
+// the profile has there (a profile may have one a level) and keeps the first
+// one's why.
 func withLimits(have []profiles.Limit, texts []string) ([]profiles.Limit, error) {
 	have, err := engine.CheckLimits(have)
 	if err != nil {
@@ -27,20 +29,23 @@ func withLimits(have []profiles.Limit, texts []string) ([]profiles.Limit, error)
 	if added, err = engine.CheckLimits(added); err != nil {
 		return nil, err
 	}
-	all := append([]profiles.Limit{}, have...)
+	all := slices.Clone(have)
 	for _, limit := range added {
-		replaced := false
-		for i, old := range all {
-			if sameStatistic(old, limit) {
-				limit.Why = old.Why
-				all[i], replaced = limit, true
-			}
-		}
-		if !replaced {
-			all = append(all, limit)
-		}
+		all = withLimit(all, limit)
 	}
 	return all, nil
+}
+
+func withLimit(all []profiles.Limit, limit profiles.Limit) []profiles.Limit {
+	same := func(old profiles.Limit) bool { return sameStatistic(old, limit) }
+	at := slices.IndexFunc(all, same)
+	if at < 0 {
+		return append(all, limit)
+	}
+	limit.Why = all[at].Why
+	all[at] = limit
+	rest := slices.DeleteFunc(all[at+1:], same)
+	return all[:at+1+len(rest)]
 }
 
 func sameStatistic(a, b profiles.Limit) bool {

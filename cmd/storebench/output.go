@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -27,10 +25,10 @@ type outputs struct {
 	parsed []output
 }
 
-// output is one format and where it goes; an empty file is stdout.
+// output is one format and where it goes.
 type output struct {
 	format render.Format
-	file   string
+	place
 }
 
 func (o *outputs) addTo(cmd *cobra.Command) {
@@ -44,27 +42,15 @@ func (o *outputs) check() error {
 	o.parsed = nil
 	taken := map[string]bool{}
 	for _, spec := range o.specs {
-		name, file, toFile := strings.Cut(spec, "=")
-		format, err := render.Find(name)
+		out, err := parseOutput(spec)
 		if err != nil {
-			return asUsage(err)
+			return err
 		}
-		if toFile && file == "" {
-			return usagef("-o %s: a file name is missing after the equals sign", spec)
+		if taken[out.file] {
+			return usagef("-o %s: two outputs go to %s", spec, out.place)
 		}
-		if file == "-" {
-			file = ""
-		}
-		if file != "" {
-			if file, err = writable(file); err != nil {
-				return err
-			}
-		}
-		if taken[file] {
-			return usagef("-o %s: two outputs go to %s", spec, place(file))
-		}
-		taken[file] = true
-		o.parsed = append(o.parsed, output{format, file})
+		taken[out.file] = true
+		o.parsed = append(o.parsed, out)
 	}
 	if !taken[""] {
 		text, err := render.Find("text")
@@ -76,47 +62,24 @@ func (o *outputs) check() error {
 	return nil
 }
 
-func place(file string) string {
-	if file == "" {
-		return "stdout"
-	}
-	return file
-}
-
-// writable returns the absolute form of a file that could be written.
-func writable(file string) (string, error) {
-	abs, err := filepath.Abs(file)
+func parseOutput(spec string) (output, error) {
+	name, file, toFile := strings.Cut(spec, "=")
+	format, err := render.Find(name)
 	if err != nil {
-		return "", usagef("-o %s: %w", file, err)
+		return output{}, asUsage(err)
 	}
-	if info, err := os.Stat(abs); err == nil && info.IsDir() {
-		return "", usagef("-o: %s is a directory; name a file", file)
+	if toFile && file == "" {
+		return output{}, usagef("-o %s: a file name is missing after the equals sign", spec)
 	}
-	dir := filepath.Dir(abs)
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return "", usagef("-o: the directory %s of %s does not exist; make it first", dir, file)
-	}
-	probe, err := os.CreateTemp(dir, ".storebench-*")
-	if err != nil {
-		if special(abs) {
-			return abs, nil
-		}
-		return "", usagef("-o: %s cannot be written: %w", file, err)
-	}
-	return abs, errors.Join(probe.Close(), os.Remove(probe.Name()))
+	to, err := findPlace(file)
+	return output{format, to}, err
 }
 
-// special says whether a path is a device, a pipe or the like, which is
-// written to without a file beside it.
-func special(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && !info.Mode().IsRegular()
-}
-
-// saves says whether the run document itself goes to a file of the user's.
+// saves says whether the run document itself goes to a file of the user's. What
+// went into a pipe or a device is not there to be judged again.
 func (o *outputs) saves() bool {
 	for _, out := range o.parsed {
-		if out.format.Name == "json" && out.file != "" {
+		if out.format.Name == "json" && out.file != "" && out.open == nil {
 			return true
 		}
 	}
@@ -148,6 +111,10 @@ func (out output) writeFile(ctx context.Context, r render.Report) error {
 	packed, err := results.Compress(out.file, data.Bytes())
 	if err != nil {
 		return err
+	}
+	if out.open != nil {
+		_, err := out.open.Write(packed)
+		return errors.Join(err, out.open.Close())
 	}
 	return engine.Save(context.WithoutCancel(ctx), out.file, packed, saveWait)
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
@@ -12,9 +11,9 @@ import (
 )
 
 // progressView shows a run on stderr: a bar on a terminal, a line a step
-// elsewhere. The engine's watcher and its rounds both report, hence the lock.
+// elsewhere. The engine reports from one goroutine, the one that Run was called
+// in; the bar is drawn by another, and go-pretty locks what both touch.
 type progressView struct {
-	mu      sync.Mutex
 	out     *os.File
 	bar     progress.Writer
 	tracker *progress.Tracker
@@ -40,8 +39,6 @@ func newProgress(out *os.File) *progressView {
 }
 
 func (v *progressView) observe(p engine.Progress) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	switch {
 	case v.bar == nil:
 		v.line(p)

@@ -41,10 +41,8 @@ saved runs.`,
 			if err := out.check(); err != nil {
 				return err
 			}
-			if err := out.write(cmd.Context(), cmd.OutOrStdout(), render.NewReport(run)); err != nil {
-				return err
-			}
-			return verdictCode(run, results.Judge(run), failOn == "warn")
+			unwritten := out.write(cmd.Context(), cmd.OutOrStdout(), render.NewReport(run))
+			return ending(unwritten, verdictCode(run, results.Judge(run), failOn == "warn"))
 		},
 	}
 	out.addTo(cmd)
