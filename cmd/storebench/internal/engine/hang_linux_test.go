@@ -135,7 +135,7 @@ func quiet(t *testing.T, volume *slowvolume.File) func() bool {
 }
 
 func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
-	dir, doc := t.TempDir(), filepath.Join(t.TempDir(), "run.json")
+	dir, doc := target(t), filepath.Join(t.TempDir(), "run.json")
 	run := command(t, program, "check", dir, "--only", "raw-sync,term-vote", "-o", "json="+doc)
 	stderr, err := run.StderrPipe()
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"storebench/internal/slowvolume"
+	"storebench/internal/slowvolume/slowtest"
 	"storebench/results"
 )
 
@@ -122,6 +123,17 @@ func (d judged) lost() float64 {
 		return 1 // nothing could be measured at all
 	}
 	return sum / n
+}
+
+// target is an empty directory to check. Where the machine can make one it is a
+// healthy volume of its own: on a file system that other tests share a run may
+// meet their JetStream stores, and is refused.
+func target(t *testing.T) string {
+	t.Helper()
+	if slowvolume.CanBlock() != nil {
+		return t.TempDir()
+	}
+	return slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 2 << 30, Dir: t.TempDir()}).Path()
 }
 
 // empty fails the test when a run left something in dir.

@@ -66,7 +66,7 @@ func conclusive(t *testing.T, want int, check func(doc string) outcome) (outcome
 }
 
 func TestSyncAlwaysFailsOnSlowSyncs(t *testing.T) {
-	dir := t.TempDir()
+	dir := target(t)
 	o, run := conclusive(t, 3, func(doc string) outcome {
 		return underStrace(t, 30*time.Millisecond, "check", dir, "--profile", "sync-always",
 			"--skip", "*-sequential,*-parallel,election-*,block-sync", "--budget", "40s", "-o", "text", "-o", "json="+doc)
@@ -78,7 +78,7 @@ func TestSyncAlwaysFailsOnSlowSyncs(t *testing.T) {
 }
 
 func TestDefaultModeWarnsOnSlowSyncs(t *testing.T) {
-	dir := t.TempDir()
+	dir := target(t)
 	o, run := conclusive(t, 0, func(doc string) outcome {
 		return underStrace(t, 30*time.Millisecond, "check", dir, "--skip", "*-sequential,*-parallel,election-storm-older", "-o", "text", "-o", "json="+doc)
 	})
@@ -91,7 +91,7 @@ func TestDefaultModeWarnsOnSlowSyncs(t *testing.T) {
 }
 
 func TestStormFailsAtFewSlots(t *testing.T) {
-	dir := t.TempDir()
+	dir := target(t)
 	o, run := conclusive(t, 3, func(doc string) outcome {
 		return underStrace(t, 20*time.Millisecond, "check", dir, "--only", "election-storm", "--max-concurrent-io", "6,4096",
 			"--budget", "30s", "-o", "text", "-o", "json="+doc)

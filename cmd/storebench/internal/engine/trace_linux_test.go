@@ -48,7 +48,7 @@ func TestStormWritesAsElectionsDo(t *testing.T) {
 	const groups = 50
 	for role, writes := range map[string]int{"voter": 2, "candidate": 1} {
 		t.Run(role, func(t *testing.T) {
-			lines := trace(t, "openat,rename,renameat,renameat2,fsync", "check", t.TempDir(), "--profile", "quick", "--only", "election-storm",
+			lines := trace(t, "openat,rename,renameat,renameat2,fsync", "check", target(t), "--profile", "quick", "--only", "election-storm",
 				"--budget", "4s", "--set", "term-vote.groups="+strconv.Itoa(groups), "--set", "term-vote.role="+role)
 			storms := count(lines, `openat\(.*S-R3F-00000/tav\.idx", .*O_CREAT`) // its file of an earlier term, once a storm
 			if storms == 0 {
@@ -73,7 +73,7 @@ func TestBlockWriteSyncsAsTheServerDoes(t *testing.T) {
 	for mode, perMessage := range map[string]int{"always": 1, "default": 0} {
 		t.Run(mode, func(t *testing.T) {
 			doc := filepath.Join(t.TempDir(), "run.json")
-			lines := trace(t, "pwrite64,write,fsync", "check", t.TempDir(), "--profile", "quick", "--only", "block-write", "--sync", mode,
+			lines := trace(t, "pwrite64,write,fsync", "check", target(t), "--profile", "quick", "--only", "block-write", "--sync", mode,
 				"--budget", "4s", "--set", "block-write.rate=200", "-o", "json="+doc)
 			writes := count(lines, `(pwrite64|write)\(\d+<[^>]*\.blk>`)
 			syncs := count(lines, `fsync\(\d+<[^>]*\.blk>`)
