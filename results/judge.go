@@ -559,7 +559,7 @@ func (f *Finding) warnings(warnings []string) {
 // blame names the cause of a bound that is not kept. What this machine's own
 // CPU or memory did says nothing of the volume.
 func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) {
-	found := cause.Find(f.caseOf(run, limit, beyond(limit, m.Rounds)))
+	found := cause.Find(f.caseOf(run, limit, m.Rounds))
 	f.Cause = &found
 	switch {
 	case found.OfHost():
@@ -571,9 +571,10 @@ func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) 
 }
 
 // caseOf is what a cause has to explain.
-func (f *Finding) caseOf(run *Run, limit *profiles.Limit, rounds []measure.Round) cause.Case {
+func (f *Finding) caseOf(run *Run, limit *profiles.Limit, all []measure.Round) cause.Case {
+	rounds := beyond(limit, all)
 	c := cause.Case{
-		FileSystem: run.Volume.FileSystem, Rounds: rounds, Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
+		FileSystem: run.Volume.FileSystem, Rounds: rounds, Throughout: throughout(limit, all), Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
 	}
 	switch limit.Stat.Name {
 	case profiles.StatQuantile:
@@ -589,6 +590,17 @@ func (f *Finding) caseOf(run *Run, limit *profiles.Limit, rounds []measure.Round
 		}
 	}
 	return c
+}
+
+// throughout says whether most operations are beyond a bound in most rounds.
+func throughout(limit *profiles.Limit, rounds []measure.Round) bool {
+	slow := 0
+	for _, r := range rounds {
+		if d := r.Distribution; d != nil && 2*(d.Beyond(limit.Bound)+d.Lost()) > d.Count()+d.Lost() {
+			slow++
+		}
+	}
+	return 2*slow > len(rounds)
 }
 
 // stormMetric is the latency of operations that all begin at once: the longest

@@ -47,6 +47,9 @@ type Case struct {
 	Seconds float64
 	Kind    Kind
 	Bound   float64 // that is not kept, in the base unit
+	// Throughout says that most operations are beyond the bound in most of all
+	// rounds, those that are not in Rounds included.
+	Throughout bool
 	// Shortfall is how many times the observed value is worse than the bound;
 	// it may be infinite.
 	Shortfall float64
@@ -159,23 +162,11 @@ func (c Case) explainedBy(lost float64) bool {
 	case Longest: // an operation waits about as long for a processor as one was missing
 		return every(c.Rounds, func(r measure.Round) bool { return longest(r) <= 2*r.Context.CPULost()*r.Elapsed })
 	case Share: // operations are late while a processor is missing, and for a while after
-		return lost >= cpuMuch && !c.slowThroughout() || slowShare(c) <= 1.5*lost
+		return lost >= cpuMuch && !c.Throughout || slowShare(c) <= 1.5*lost
 	}
 	// Work takes 1/(1-lost) times as long with the processors that are left; what
 	// waits for it waits for them too, and so does the virtual disk.
 	return c.Shortfall > 0 && c.Shortfall*math.Pow(1-lost, 3) < 1
-}
-
-// slowThroughout says whether most operations are beyond the bound in most
-// rounds.
-func (c Case) slowThroughout() bool {
-	slow := 0
-	for _, r := range c.Rounds {
-		if d := r.Distribution; d != nil && 2*(d.Beyond(c.Bound)+d.Lost()) > d.Count()+d.Lost() {
-			slow++
-		}
-	}
-	return 2*slow > len(c.Rounds)
 }
 
 func every(rounds []measure.Round, holds func(measure.Round) bool) bool {

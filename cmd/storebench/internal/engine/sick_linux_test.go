@@ -20,10 +20,13 @@ func underStrace(t *testing.T, delay time.Duration, args ...string) outcome {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
 	slowtest.Need(t, "strace", err)
-	return finish(t, command(t, strace, append([]string{
+	cmd := command(t, strace, append([]string{
 		"-f", "-qq", "-o", "/dev/null", "--seccomp-bpf", "-e", "trace=fsync,fdatasync",
 		"-e", fmt.Sprintf("inject=fsync,fdatasync:delay_exit=%d", delay.Microseconds()), program,
-	}, args...)...))
+	}, args...)...)
+	// Go preempts by signals, and each would stop its thread for strace.
+	cmd.Env = append(cmd.Env, "GODEBUG=asyncpreemptoff=1")
+	return finish(t, cmd)
 }
 
 // requireStatus fails the test with the whole report when a finding is not as
