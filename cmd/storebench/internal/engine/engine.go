@@ -33,7 +33,7 @@ const (
 	closing = 1500 * time.Millisecond
 	// overtime is how long a round that has begun may go on after the budget,
 	// so that a volume that hangs near the end is told from one that is slow.
-	overtime = 2500 * time.Millisecond
+	overtime = 2 * time.Second
 	// lateClosing bounds the removal on a volume that gave no answer when the
 	// budget is already spent, and lateGrace each wait for a process's end.
 	lateClosing = 700 * time.Millisecond
