@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // Cleaned is a leftover that Clean found.
@@ -34,7 +35,7 @@ func Clean(ctx context.Context, dir string) ([]Cleaned, error) {
 			c.Err = e.clear(ctx, clearTask{Scratch: old.Path}, silence)
 		}
 		if c.Err != nil {
-			failed = errors.Join(failed, refusedf("%s: %w", c.Path, c.Err))
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", c.Path, c.Err))
 		}
 		all = append(all, c)
 	}

@@ -186,6 +186,7 @@ func (e *engine) note(format string, args ...any) {
 }
 
 func (e *engine) incident(kind results.IncidentKind, step string, round int, detail string) {
+	detail = strings.ReplaceAll(detail, "\n", "; ") // as errors.Join parts them
 	e.run.Incidents = append(e.run.Incidents, results.Incident{Kind: kind, Step: step, Round: round, At: time.Now().UTC(), Detail: detail})
 	e.tell(Progress{Step: step, Round: round, Note: strings.TrimSpace(step + " " + detail)})
 }
@@ -223,11 +224,8 @@ func asUserError(err error) error {
 	if !errors.As(err, &we) {
 		return err
 	}
-	switch we.Kind {
-	case kindUsage:
-		return usagef("%s", we.Text)
-	case kindLocked, kindSpace:
-		return refusedf("%s", we.Text)
+	if we.Kind == kindUsage {
+		return usage(we)
 	}
 	return err
 }
@@ -245,10 +243,10 @@ func (e *engine) admit(ctx context.Context, found *inspection) error {
 	}
 	for _, old := range found.Leftovers {
 		if !old.Removable() {
-			return refusedf("%s: %s", old.Path, held(old))
+			return fmt.Errorf("%s: %s", old.Path, held(old))
 		}
 		if err := e.clear(ctx, clearTask{Scratch: old.Path}, e.within(silence)); err != nil {
-			return refusedf("the leftover %s of run %s cannot be removed: %w", old.Path, old.Marker.RunID, err)
+			return fmt.Errorf("the leftover %s of run %s cannot be removed: %w", old.Path, old.Marker.RunID, err)
 		}
 		e.note("removed %s, left behind by run %s of %s", old.Path, old.Marker.RunID, old.Marker.Started.Format(time.RFC3339))
 	}
@@ -280,7 +278,7 @@ func (e *engine) guard(g volume.Guard) error {
 	}
 	where := strings.Join(places[:min(3, len(places))], "; ")
 	if !e.req.BesideLiveData {
-		return refusedf("JetStream data lies on the same volume: %s. A full load would slow that server down; --beside-live-data runs a rate-capped set of steps that stops when it hurts", where)
+		return fmt.Errorf("JetStream data lies on the same volume: %s. A full load would slow that server down; --beside-live-data runs a rate-capped set of steps that stops when it hurts", where)
 	}
 	e.note("running beside live JetStream data: %s", where)
 	return nil
@@ -293,10 +291,10 @@ func (e *engine) room(f volume.Facts) error {
 		e.reserve = int64(e.req.Reserve.Share * float64(f.SizeBytes))
 	}
 	if left := f.AvailableBytes - e.plan.need.Bytes; left < e.reserve {
-		return refusedf("%s has %s available; this run needs up to %s and keeps %s in reserve: free some space, or ask for less (--profile quick, --skip, --reserve)", f.Path, size(f.AvailableBytes), size(e.plan.need.Bytes), size(e.reserve))
+		return fmt.Errorf("%s has %s available; this run needs up to %s and keeps %s in reserve: free some space, or ask for less (--profile quick, --skip, --reserve)", f.Path, size(f.AvailableBytes), size(e.plan.need.Bytes), size(e.reserve))
 	}
 	if f.Inodes > 0 && f.InodesFree < e.plan.need.Files+e.plan.need.Files/10 {
-		return refusedf("%s has %d inodes free; this run needs up to %d: make room, or ask for fewer Raft groups (--set term-vote.groups=500)", f.Path, f.InodesFree, e.plan.need.Files)
+		return fmt.Errorf("%s has %d inodes free; this run needs up to %d: make room, or ask for fewer Raft groups (--set term-vote.groups=500)", f.Path, f.InodesFree, e.plan.need.Files)
 	}
 	return nil
 }

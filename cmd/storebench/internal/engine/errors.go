@@ -5,28 +5,15 @@ import (
 	"fmt"
 )
 
-// The errors that a caller tells apart with errors.Is. They mark an error and
-// stand in no message: what the user reads is the reason alone.
-var (
-	// ErrUsage marks what was asked wrongly.
-	ErrUsage = errors.New("usage")
-	// ErrRefused marks a target that must not be used now: live data beside it,
-	// another run, no room.
-	ErrRefused = errors.New("refused")
-)
+// ErrUsage is in the error of what was asked wrongly, for errors.Is. It stands in
+// no message: what the user reads is the reason alone.
+var ErrUsage = errors.New("usage")
 
-// marked is an error with one of the marks above.
-type marked struct {
-	error
-	mark error
-}
+// usageError is an error marked with ErrUsage.
+type usageError struct{ error }
 
-func (m marked) Unwrap() []error { return []error{m.error, m.mark} }
+func (e usageError) Unwrap() []error { return []error{e.error, ErrUsage} }
 
-func usage(err error) error { return marked{err, ErrUsage} }
+func usage(err error) error { return usageError{err} }
 
 func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, args...)) }
-
-func refusedf(format string, args ...any) error {
-	return marked{fmt.Errorf(format, args...), ErrRefused}
-}

@@ -123,7 +123,6 @@ type errorKind string
 
 const (
 	kindUsage  errorKind = "usage"  // the target cannot be used as asked
-	kindLocked errorKind = "locked" // another run holds the target
 	kindVolume errorKind = "volume" // the volume gave an I/O error
 	kindSpace  errorKind = "space"  // the volume is full
 	kindTool   errorKind = "tool"   // anything else

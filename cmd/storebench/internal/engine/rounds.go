@@ -170,9 +170,9 @@ const starved = 0.3
 
 var errStarved = errors.New("no answer in time, for want of CPU")
 
-// bury waits for the worker's end. A worker that
-// is done but blocked in the kernel, with writes in flight, gets the time that
-// a volume has; after that the volume counts as stalled.
+// bury waits for the worker's end. A worker that is done but blocked in the
+// kernel, with writes in flight, gets the time that a volume has; after that the
+// volume counts as stalled.
 func (e *engine) bury(p *process, s *plannedStep, outcome error) error {
 	grace := 100 * time.Millisecond
 	if outcome == nil {

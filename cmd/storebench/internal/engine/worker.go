@@ -209,8 +209,6 @@ func writeInto(path string, data []byte) error {
 // kindOf says who is to blame for an error.
 func kindOf(err error) errorKind {
 	switch {
-	case errors.Is(err, volume.ErrLocked):
-		return kindLocked
 	case errors.Is(err, volume.ErrUnusable):
 		return kindUsage
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
