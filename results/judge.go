@@ -103,6 +103,8 @@ func Judge(run *Run) Verdict {
 	var v Verdict
 	v.Findings = append(v.Findings, persistence(run)...)
 	v.Findings = append(v.Findings, incidents(run)...)
+	v.Findings = append(v.Findings, doubts(run)...)
+	v.Findings = append(v.Findings, pace(run)...)
 	for i := range run.Profile.Limits {
 		v.hold(run, &run.Profile.Limits[i])
 	}

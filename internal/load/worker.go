@@ -15,13 +15,14 @@ type run struct {
 	cfg     Config
 	op      func(worker int, n int64) error
 	closed  bool
+	endless bool          // closed, and without a limit
 	start   time.Duration // on cfg.Clock
 	end     time.Duration // of measuring
 	workers []*worker
 
 	response, service, late *measure.Recorder
 
-	next     atomic.Int64 // the next operation
+	next     atomic.Int64 // the next operation, unless endless
 	stopped  atomic.Bool  // begin nothing any more
 	cutAt    atomic.Int64 // when ctx ended; MaxInt64 until then
 	running  atomic.Int64 // workers that have not returned
@@ -50,6 +51,7 @@ type worker struct {
 	due, from, began time.Duration
 
 	woke time.Duration // when it last began after waiting for an operation to be due
+	turn int64         // how many operations it has taken, if endless
 
 	response, service, late *measure.Shard
 
@@ -63,7 +65,9 @@ type worker struct {
 
 func newRun(cfg Config, op func(worker int, n int64) error) *run {
 	r := &run{cfg: cfg, op: op, end: cfg.Warmup + cfg.Duration, finished: make(chan struct{})}
-	_, r.closed = cfg.Pacer.(Closed)
+	var pacer Closed
+	pacer, r.closed = cfg.Pacer.(Closed)
+	r.endless = r.closed && pacer.Limit <= 0
 	r.cutAt.Store(math.MaxInt64)
 	r.running.Store(int64(cfg.Workers))
 	r.response = measure.NewRecorder(cfg.Workers, cfg.Duration)
@@ -93,7 +97,7 @@ func (r *run) cut() {
 func (w *worker) work(ctx context.Context) {
 	defer w.leave()
 	for now := w.now(); !w.stopped.Load(); {
-		n := w.next.Add(1) - 1
+		n := w.take()
 		start, ok := w.begin(ctx, n, now)
 		if !ok {
 			return
@@ -110,6 +114,16 @@ func (w *worker) work(ctx context.Context) {
 	}
 }
 
+// take returns the number of the worker's next operation. Where none is due at
+// a time of its own and none is the last, the workers need not share a counter.
+func (w *worker) take() int64 {
+	if !w.endless {
+		return w.next.Add(1) - 1
+	}
+	w.turn++
+	return (w.turn-1)*int64(w.cfg.Workers) + int64(w.id)
+}
+
 func (w *worker) leave() {
 	w.state.CompareAndSwap(owned, exited)
 	if w.running.Add(-1) == 0 {
@@ -120,12 +134,15 @@ func (w *worker) leave() {
 // begin waits until operation n is due and marks it as under way. It returns
 // when that was, and false when nothing is to be begun any more.
 func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Duration, bool) {
-	due, ok := w.cfg.Pacer.Due(n)
-	if !ok {
-		return 0, false
-	}
-	if w.closed {
-		due = now
+	due := now
+	if !w.endless {
+		at, ok := w.cfg.Pacer.Due(n)
+		if !ok {
+			return 0, false
+		}
+		if !w.closed {
+			due = at
+		}
 	}
 	switch {
 	case due >= w.end:

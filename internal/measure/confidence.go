@@ -98,11 +98,12 @@ func ShareBeyond(rounds []*Distribution, bound float64) (share Interval, effecti
 	}
 	observed = beyond / total
 	effective = total / DesignEffect(rounds, bound)
-	return binomialInterval(observed*effective, effective), effective, observed
+	return BinomialInterval(observed*effective, effective), effective, observed
 }
 
-// binomialInterval is Clopper and Pearson's for k of n, which need not be whole.
-func binomialInterval(k, n float64) Interval {
+// BinomialInterval is Clopper and Pearson's interval of a share of which k of n
+// were seen, 97.5 % a side; they need not be whole.
+func BinomialInterval(k, n float64) Interval {
 	i := Interval{0, 1}
 	if k > 0 {
 		i.Low = distuv.Beta{Alpha: k, Beta: n - k + 1}.Quantile(1 - confidence)
@@ -123,7 +124,7 @@ func QuantileInterval(rounds []*Distribution, q float64) Interval {
 		return unknown
 	}
 	effective := total / DesignEffect(rounds, all.quantile(q))
-	share := binomialInterval((1-q)*effective, effective)
+	share := BinomialInterval((1-q)*effective, effective)
 	i := Interval{all.quantile(1 - share.High), all.quantile(1 - share.Low)}
 	if effective < float64(EffectiveNeeded(q)) {
 		i.High = unknown.High

@@ -48,7 +48,7 @@ func TestBinomialInterval(t *testing.T) {
 		{0, 10, 0, 0.3085}, {10, 10, 0.6915, 1}, {1, 10, 0.0025, 0.4450}, {5, 10, 0.1871, 0.8129},
 		{10, 100, 0.0490, 0.1762}, {0, 368, 0, 0.00997},
 	} {
-		got := binomialInterval(c.k, c.n)
+		got := BinomialInterval(c.k, c.n)
 		if math.Abs(got.Low-c.low) > 5e-5 || math.Abs(got.High-c.high) > 5e-5 {
 			t.Errorf("%v of %v: %v, want %v to %v", c.k, c.n, got, c.low, c.high)
 		}

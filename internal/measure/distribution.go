@@ -59,7 +59,10 @@ type Slice struct {
 	Start float64 // seconds since the start of the round
 	Width float64 // seconds
 	Count int64   // operations that ended in it
-	Max   float64 // seconds, exact
+	// Median is what half of them did not exceed, in seconds, to within 12 %
+	// below: the lower edge of its bucket.
+	Median float64
+	Max    float64 // seconds, exact
 }
 
 type slice struct {
@@ -161,10 +164,11 @@ func (d *Distribution) Slices() []Slice {
 	all := make([]Slice, 0, len(d.slices))
 	for _, s := range d.slices {
 		all = append(all, Slice{
-			Start: seconds(int64(s.index) * d.width),
-			Width: seconds(d.width),
-			Count: s.count,
-			Max:   seconds(s.max),
+			Start:  seconds(int64(s.index) * d.width),
+			Width:  seconds(d.width),
+			Count:  s.count,
+			Median: seconds(s.median()),
+			Max:    seconds(s.max),
 		})
 	}
 	return all
@@ -328,6 +332,18 @@ func (s slice) beyond(edge int) int64 {
 		}
 	}
 	return n
+}
+
+// median returns the lower edge of the bucket that half of the operations lie
+// in or below, in nanoseconds.
+func (s slice) median() int64 {
+	var n int64
+	for _, b := range s.buckets {
+		if n += b.count; 2*n >= s.count {
+			return coarseFloor(b.index)
+		}
+	}
+	return 0
 }
 
 func (s slice) equal(other slice) bool {

@@ -20,7 +20,7 @@ import (
 
 // gone looks for what is left of a block volume that was made in dir.
 func gone(dir string, server int) error {
-	err := leftovers(dir, false)
+	err := slowtest.Leftovers(dir)
 	if cmdline, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", server)); strings.Contains(string(cmdline), "slowvolume") {
 		err = errors.Join(err, fmt.Errorf("server %d runs", server))
 	}

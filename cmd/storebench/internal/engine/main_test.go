@@ -22,21 +22,14 @@ var program string
 
 func TestMain(m *testing.M) {
 	slowvolume.ServeIfChild()
-	os.Exit(runTests(m))
-}
-
-func runTests(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "storebench-test-")
-	if err != nil {
-		panic(err)
-	}
-	defer os.RemoveAll(dir)
-	program = filepath.Join(dir, "storebench")
-	build := exec.Command("go", "build", "-o", program, "storebench/cmd/storebench")
-	if out, err := build.CombinedOutput(); err != nil {
-		panic("go build: " + string(out))
-	}
-	return m.Run()
+	os.Exit(slowtest.Run(func() int {
+		program = filepath.Join(os.TempDir(), "storebench")
+		build := exec.Command("go", "build", "-o", program, "storebench/cmd/storebench")
+		if out, err := build.CombinedOutput(); err != nil {
+			panic("go build: " + string(out))
+		}
+		return m.Run()
+	}))
 }
 
 // outcome is what a user gets of a run of the program.

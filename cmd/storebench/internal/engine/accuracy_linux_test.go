@@ -1,0 +1,190 @@
+package engine_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"storebench/internal/measure"
+	"storebench/results"
+)
+
+// scripts/accuracy.sh sets these.
+var (
+	accuracyFile   = flag.String("accuracy", "", "ask the truth table over and over, keep the answers in this file, and go on where it ends")
+	accuracyRuns   = flag.Int("accuracy-runs", 10, "answers a row")
+	accuracyBudget = flag.String("accuracy-budget", "14s", "--budget of a run")
+	accuracyUntil  = flag.Duration("accuracy-until", time.Hour, "begin no run after this time")
+)
+
+// tried is one answer as the file keeps it, a line each.
+type tried struct {
+	Volume  string         `json:"volume"`
+	Profile string         `json:"profile"`
+	When    time.Time      `json:"when"`
+	Status  results.Status `json:"status"`
+	Wrong   []string       `json:"wrong,omitempty"`  // what is not as the row has it
+	Blamed  []string       `json:"blamed,omitempty"` // wrong causes
+	Causes  int            `json:"causes,omitempty"` // how many were asked for
+	Lost    float64        `json:"cpu_lost"`         // share of the processors
+	Seconds float64        `json:"seconds"`
+}
+
+// TestAccuracy asks every row until it has its number of answers. It judges
+// nothing: the table that it prints does.
+func TestAccuracy(t *testing.T) {
+	if *accuracyFile == "" {
+		t.Skip("it takes hours: scripts/accuracy.sh runs it")
+	}
+	answers, err := readTried(*accuracyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now()
+	for turn := range *accuracyRuns {
+		for _, row := range truthTable {
+			if time.Since(begin) > *accuracyUntil || len(of(answers, row)) > turn {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s, %s, %d", row.volume, row.profile, turn+1), func(t *testing.T) {
+				a := row.ask(t, []string{"--budget", *accuracyBudget})
+				one := tried{
+					Volume: row.volume, Profile: row.profile, When: time.Now().UTC().Truncate(time.Second), Status: a.run.Verdict.Status,
+					Wrong: a.wrong(row), Lost: a.run.lost(), Seconds: a.took.Seconds(),
+				}
+				if row.cause != "" && !a.inconclusive(row) {
+					one.Blamed, one.Causes = a.blamed(row), len(a.explained(row))
+				}
+				if err := keep(*accuracyFile, one); err != nil {
+					t.Fatal(err)
+				}
+				answers = append(answers, one)
+			})
+		}
+	}
+	fmt.Print(accuracyTable(answers))
+}
+
+func of(answers []tried, row truth) []tried {
+	var all []tried
+	for _, a := range answers {
+		if a.Volume == row.volume && a.Profile == row.profile {
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
+func readTried(path string) ([]tried, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var all []tried
+	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
+		var one tried
+		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func keep(path string, one tried) error {
+	line, err := json.Marshal(one)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(append(line, '\n'))
+	return errors.Join(err, f.Close())
+}
+
+// tally is how often a row was answered how.
+type tally struct {
+	runs, right, open, wrong, falseFails int
+	causes, rightCauses                  int
+	seconds                              float64
+}
+
+func (c *tally) add(row truth, one tried) {
+	c.runs++
+	c.seconds += one.Seconds
+	c.causes += one.Causes
+	c.rightCauses += one.Causes - len(one.Blamed)
+	expected := false
+	for _, status := range row.want {
+		expected = expected || status == one.Status
+	}
+	switch {
+	case len(one.Wrong) == 0:
+		c.right++
+	case one.Status == results.Inconclusive && !expected:
+		c.open++
+	default:
+		c.wrong++
+		if one.Status == results.Fail && !expected {
+			c.falseFails++
+		}
+	}
+}
+
+// accuracyTable is the table in docs/accuracy.md.
+func accuracyTable(answers []tried) string {
+	var out strings.Builder
+	out.WriteString("| volume | profile | expected | runs | as expected | inconclusive | wrong | wrong at most (97.5 %) | cause right | seconds a run |\n")
+	out.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
+	var all tally
+	for _, row := range truthTable {
+		var c tally
+		for _, one := range of(answers, row) {
+			c.add(row, one)
+			all.add(row, one)
+		}
+		if c.runs > 0 {
+			out.WriteString(c.line(row.volume, row.profile, expectedWords(row)))
+		}
+	}
+	out.WriteString(all.line("all", "", ""))
+	fmt.Fprintf(&out, "\nFalse fails: %d of %d runs.\n", all.falseFails, all.runs)
+	return out.String()
+}
+
+func expectedWords(row truth) string {
+	var words []string
+	for _, status := range row.want {
+		words = append(words, status.String())
+	}
+	text := strings.Join(words, " or ")
+	if row.cause != "" {
+		text += ", " + string(row.cause)
+	}
+	return text
+}
+
+func (c tally) line(volume, profile, expected string) string {
+	causes := ""
+	if c.causes > 0 {
+		causes = fmt.Sprintf("%d of %d", c.rightCauses, c.causes)
+	}
+	if c.runs == 0 {
+		return ""
+	}
+	return fmt.Sprintf("| %s | %s | %s | %d | %d | %d | %d | %.0f %% | %s | %.0f |\n", volume, profile, expected,
+		c.runs, c.right, c.open, c.wrong, 100*measure.BinomialInterval(float64(c.wrong), float64(c.runs)).High, causes, c.seconds/float64(c.runs))
+}

@@ -1,0 +1,65 @@
+package slowtest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Run runs a package's tests (m.Run) in a temporary directory of their own, so
+// that what they leave behind can be told from what others do, and returns the
+// exit code: 1 when a mount, a loop device or a process is left.
+func Run(tests func() int) int {
+	dir, err := os.MkdirTemp("", "slowtest-")
+	if err == nil {
+		err = os.Setenv("TMPDIR", dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	code := tests()
+	if err := errors.Join(Leftovers(dir), children(), os.RemoveAll(dir)); err != nil {
+		fmt.Fprintln(os.Stderr, "the tests left something behind:", err)
+		return 1
+	}
+	return code
+}
+
+// Leftovers looks for mounts and loop devices below dir. Where there is no
+// /proc there are none that this project makes.
+func Leftovers(dir string) error {
+	var errs []error
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	for line := range strings.Lines(string(mounts)) {
+		if strings.Contains(line, " "+dir+"/") {
+			errs = append(errs, fmt.Errorf("mount %s", strings.TrimSpace(line)))
+		}
+	}
+	loops, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	errs = append(errs, err)
+	for _, path := range loops {
+		if name, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(name), dir+"/") {
+			errs = append(errs, fmt.Errorf("%s holds %s", path, name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// children looks for children of this process.
+func children() error {
+	tasks, err := filepath.Glob("/proc/self/task/*/children")
+	errs := []error{err}
+	for _, path := range tasks {
+		if pids, _ := os.ReadFile(path); len(pids) > 0 {
+			errs = append(errs, fmt.Errorf("processes %s", pids))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,212 @@
+package results
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"storebench/internal/cause"
+	"storebench/internal/measure"
+)
+
+// A volume that lives on a burst credit is fast until the credit is spent. The
+// figures of a run that spent it in its middle are of two volumes, and the
+// limits may hold for their mixture: so such a run never passes without a
+// warning.
+const (
+	// slowdown is from when on a change of pace is told: more than the moods of
+	// shared disks, less than what credits of cloud volumes make (their base
+	// rates are a fifth of the burst and less).
+	slowdown = 3.0
+	// evenBefore and evenAfter are how many of the slices before and after must
+	// lie on their own side of the change: a stall is no change of pace, and a
+	// credit that fills up between two steps is spent again at once.
+	evenBefore, evenAfter = 0.9, 0.7
+	// fewSlices is how many slices a side must have.
+	fewSlices = 3
+	// maxSplits bounds the work on a long run.
+	maxSplits = 128
+)
+
+// moment is a slice of a round.
+type moment struct {
+	at      float64 // seconds since the start of the run
+	since   float64 // seconds since the start of its round
+	round   int
+	count   int64
+	width   float64 // seconds
+	latency float64 // median, seconds
+}
+
+// change is a change of pace: what is slower from a moment on, to the end.
+type change struct {
+	step          Step
+	metric        string
+	at            float64 // seconds since the start of the run, or of each round
+	inRounds      bool    // every round begins fast and ends slow
+	before, after float64 // operations a second
+	ratio         float64 // of the median latencies
+	slow          []measure.Round
+}
+
+// pace warns where a volume got slower and stayed slow. Only steps that go as
+// fast as they can are asked: a rate that is given hides it.
+func pace(run *Run) []Finding {
+	var across, within []change
+	for _, m := range run.Measurements {
+		step := run.StepOf(m)
+		if m.Unit != measure.Seconds || !step.closed() {
+			continue
+		}
+		moments := momentsOf(run, m)
+		if c, ok := changeOf(moments, func(a moment) float64 { return a.at }); ok {
+			across = append(across, c.of(step, m, moments))
+		} else if c, ok := changeOf(moments, func(a moment) float64 { return a.since }); ok {
+			c.inRounds = true
+			within = append(within, c.of(step, m, moments))
+		}
+	}
+	if all := append(lasting(run, across), within...); len(all) > 0 {
+		return []Finding{paceFinding(run, all)}
+	}
+	return nil
+}
+
+// closed says whether the operations of a step are as many as can be.
+func (s Step) closed() bool {
+	if mode, has := s.Parameters["mode"]; has {
+		return mode == "closed" || mode == "write"
+	}
+	rate, has := s.Parameters["writes-per-second"]
+	return !has || rate == "0"
+}
+
+// momentsOf are the slices of a measurement in order of time. Rounds in which
+// the machine kept much of its processors from us are left out: what was slow
+// there may be its doing.
+func momentsOf(run *Run, m measure.Measurement) []moment {
+	var all []moment
+	for i, r := range m.Rounds {
+		if r.Distribution == nil || r.Context.CPULost() >= 2*noticeable {
+			continue
+		}
+		start := r.Start.Sub(run.Started).Seconds()
+		for _, s := range r.Distribution.Slices() {
+			all = append(all, moment{start + s.Start, s.Start, i, s.Count, s.Width, s.Median})
+		}
+	}
+	return all
+}
+
+// changeOf finds the moment from which on operations are slower and stay so. It
+// sorts the moments by the time that by gives.
+func changeOf(moments []moment, by func(moment) float64) (best change, found bool) {
+	slices.SortStableFunc(moments, func(a, b moment) int { return cmp.Compare(by(a), by(b)) })
+	most := 0.0
+	step := max(1, len(moments)/maxSplits)
+	for i := fewSlices; i <= len(moments)-fewSlices; i += step {
+		if by(moments[i]) == by(moments[i-1]) {
+			continue // the same slice of another round
+		}
+		before, after := median(moments[:i]), median(moments[i:])
+		if before <= 0 || after < slowdown*before {
+			continue
+		}
+		middle := 2 * before
+		even := 1 - slowerThan(middle, moments[:i])
+		slow := slowerThan(middle, moments[i:])
+		if even < evenBefore || slow < evenAfter || even+slow <= most {
+			continue
+		}
+		most, found = even+slow, true
+		best = change{at: by(moments[i]), before: rate(moments[:i]), after: rate(moments[i:]), ratio: after / before}
+	}
+	return best, found
+}
+
+func median(moments []moment) float64 {
+	latencies := make([]float64, len(moments))
+	for i, a := range moments {
+		latencies[i] = a.latency
+	}
+	slices.Sort(latencies)
+	return latencies[len(latencies)/2]
+}
+
+// slowerThan is the share of moments whose median is above a latency.
+func slowerThan(latency float64, moments []moment) float64 {
+	n := 0
+	for _, a := range moments {
+		if a.latency > latency {
+			n++
+		}
+	}
+	return float64(n) / float64(len(moments))
+}
+
+// rate is in operations a second.
+func rate(moments []moment) float64 {
+	count, width := int64(0), 0.0
+	for _, a := range moments {
+		count, width = count+a.count, width+a.width
+	}
+	return float64(count) / width
+}
+
+// of completes a change with what it is a change of.
+func (c change) of(step Step, m measure.Measurement, moments []moment) change {
+	c.step, c.metric = step, m.Metric
+	for i, r := range m.Rounds {
+		if slices.ContainsFunc(moments, func(a moment) bool {
+			return a.round == i && (c.inRounds && a.since >= c.at || !c.inRounds && a.at >= c.at)
+		}) {
+			c.slow = append(c.slow, r)
+		}
+	}
+	return c
+}
+
+// lasting keeps the changes that are no mood of one round: those that a second
+// round shows too, or another step.
+func lasting(run *Run, all []change) []change {
+	steps := map[string]bool{}
+	for _, c := range all {
+		steps[c.step.Title()] = true
+	}
+	if len(steps) > 1 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(c change) bool { return len(c.slow) < 2 })
+}
+
+// paceFinding tells of changes, the largest first.
+func paceFinding(run *Run, all []change) Finding {
+	slices.SortStableFunc(all, func(a, b change) int { return cmp.Compare(b.ratio, a.ratio) })
+	var told []string
+	for _, c := range all[:min(maxTold, len(all))] {
+		told = append(told, c.words(run))
+	}
+	first := all[0]
+	found := cause.Find(cause.Case{
+		FileSystem: run.Volume.FileSystem, Rounds: first.slow, Kind: cause.Whole, Throughout: true, Shortfall: first.ratio,
+	})
+	return Finding{
+		Name: "the volume keeps its pace", Status: Warn, Step: first.step.Title(), Asked: first.step.Asked(), Unit: measure.PerSecond,
+		Observed: finite(first.after), Cause: &found, Reason: strings.Join(told, "; "),
+		Meaning: "so it is when a burst credit is spent, and a server that runs for longer than a credit has the slow volume: " +
+			"plan with the figures after the change, and check again with a --budget that is longer than the credit lasts",
+	}
+}
+
+// words says what changed and when.
+func (c change) words(run *Run) string {
+	figures := fmt.Sprintf("%s/s before, %s/s after", grouped(int64(c.before+0.5)), grouped(int64(c.after+0.5)))
+	if c.inRounds {
+		return fmt.Sprintf("%s of %s got %.0f times slower %.1f s into each round (%s)", c.metric, c.step.Title(), c.ratio, c.at, figures)
+	}
+	when := run.Started.Add(time.Duration(c.at * float64(time.Second)))
+	return fmt.Sprintf("%s of %s got %.0f times slower at %s, %.0f s into the run, and stayed so (%s)",
+		c.metric, c.step.Title(), c.ratio, when.UTC().Format("15:04:05 UTC"), c.at, figures)
+}
