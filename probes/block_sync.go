@@ -21,7 +21,7 @@ type BlockSync struct {
 	streamParams
 }
 
-var _ = register(func() Probe { return &BlockSync{Rate: 1000, Dirty: 8 << 20, Syncs: 2, streamParams: defaultStreams()} })
+var _ = register(func() Probe { return &BlockSync{Rate: 1000, Dirty: 7 << 20, Syncs: 2, streamParams: defaultStreams()} })
 
 // syncGrace is how long after the round's time its syncs may go on, with the
 // writers. A sync that takes longer is cut.
@@ -231,12 +231,17 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 		lost := between
 		if t.begin.Load() > 0 {
 			lost = during
-			if o.Unfinished > 0 {
+			longest := 0.0 // it was over before the next message was due
+			if met.Count() > 0 {
+				longest = met.Max()
+			}
+			switch {
+			case o.Unfinished > 0:
 				stuck++
-			} else if at := time.Duration(t.begin.Load()) - origin; met.Count() > 0 {
-				stall.Shard(0).Record(at, time.Duration(met.Max()*float64(time.Second)))
-			} else {
-				stall.Shard(0).Record(at, 0) // it was over before the next message was due
+			case t.end.Load() > 0 || longest >= measure.StallSeconds:
+				at := time.Duration(t.begin.Load()) - origin
+				stall.Shard(0).Record(at, time.Duration(longest*float64(time.Second)))
+			default: // a sync that was cut may have had its stall before it still: nothing is known
 			}
 		}
 		lost.Failed, lost.Missed, lost.Unfinished = lost.Failed+o.Failed, lost.Missed+o.Missed, lost.Unfinished+o.Unfinished

@@ -38,6 +38,7 @@ type moment struct {
 	count   int64
 	width   float64 // seconds
 	latency float64 // median, seconds
+	starved bool    // the machine kept much of its processors from the round
 }
 
 // change is a change of pace: what is slower from a moment on, to the end.
@@ -83,25 +84,25 @@ func (s Step) closed() bool {
 	return !has || rate == "0"
 }
 
-// momentsOf are the slices of a measurement in order of time. Rounds in which
-// the machine kept much of its processors from us are left out: what was slow
-// there may be its doing.
+// momentsOf are the slices of a measurement.
 func momentsOf(run *Run, m measure.Measurement) []moment {
 	var all []moment
 	for i, r := range m.Rounds {
-		if r.Distribution == nil || r.Context.CPULost() >= 2*noticeable {
+		if r.Distribution == nil {
 			continue
 		}
+		starved := r.Context.CPULost() >= 2*noticeable
 		start := r.Start.Sub(run.Started).Seconds()
 		for _, s := range r.Distribution.Slices() {
-			all = append(all, moment{start + s.Start, s.Start, i, s.Count, s.Width, s.Median})
+			all = append(all, moment{start + s.Start, s.Start, i, s.Count, s.Width, s.Median, starved})
 		}
 	}
 	return all
 }
 
 // changeOf finds the moment from which on operations are slower and stay so. It
-// sorts the moments by the time that by gives.
+// sorts the moments by the time that by gives. What is slow while the machine
+// keeps its processors from us may be the machine's doing, so it does not count.
 func changeOf(moments []moment, by func(moment) float64) (best change, found bool) {
 	slices.SortStableFunc(moments, func(a, b moment) int { return cmp.Compare(by(a), by(b)) })
 	most := 0.0
@@ -110,18 +111,22 @@ func changeOf(moments []moment, by func(moment) float64) (best change, found boo
 		if by(moments[i]) == by(moments[i-1]) {
 			continue // the same slice of another round
 		}
-		before, after := median(moments[:i]), median(moments[i:])
+		early := moments[:i]
+		late := slices.DeleteFunc(slices.Clone(moments[i:]), func(a moment) bool { return a.starved })
+		if len(late) < fewSlices {
+			break
+		}
+		before, after := median(early), median(late)
 		if before <= 0 || after < slowdown*before {
 			continue
 		}
-		middle := 2 * before
-		even := 1 - slowerThan(middle, moments[:i])
-		slow := slowerThan(middle, moments[i:])
+		even := 1 - slowerThan(2*before, early)
+		slow := slowerThan(2*before, late)
 		if even < evenBefore || slow < evenAfter || even+slow <= most {
 			continue
 		}
 		most, found = even+slow, true
-		best = change{at: by(moments[i]), before: rate(moments[:i]), after: rate(moments[i:]), ratio: after / before}
+		best = change{at: by(moments[i]), before: rate(early), after: rate(late), ratio: after / before}
 	}
 	return best, found
 }

@@ -83,8 +83,8 @@ var truthTable = []truth{
 	{volume: "throttled to 50 IOPS", profile: "raft", make: throttled, want: []results.Status{results.Warn, results.Fail}},
 	{volume: "throttled to 50 IOPS", profile: "sync-always", make: throttled, want: fails, fails: []string{blockWrite}, cause: cause.Throttle,
 		short: []string{"--only", "raw-sync,block-write", "--skip", "*-sequential,*-parallel,*-max", "--budget", "30s"}},
-	{volume: "burst credit that ends", profile: "raft", make: block("ext4", "iops 300 after 20000"), want: []results.Status{results.Warn, results.Fail}, says: []string{keepsPace}},
-	{volume: "burst credit that ends", profile: "sync-always", make: block("ext4", "iops 300 after 20000"), want: []results.Status{results.Warn, results.Fail}, says: []string{keepsPace},
+	{volume: "burst credit that ends", profile: "raft", make: block("ext4", "iops 300 after 20000"), want: neverPasses, says: []string{keepsPace}},
+	{volume: "burst credit that ends", profile: "sync-always", make: block("ext4", "iops 300 after 20000"), want: neverPasses, says: []string{keepsPace},
 		short: []string{"--only", "raw-sync", "--skip", "*-sequential,*-parallel", "--budget", "60s"}},
 	{volume: "EIO on a flush", profile: "raft", make: block("ext4", "error EIO on flush 40+"), want: fails, says: []string{"input/output error"},
 		short: []string{"--only", "raw-sync,dir-sync", "--budget", "20s"}},
@@ -118,10 +118,13 @@ var truthTable = []truth{
 }
 
 var (
-	passes     = []results.Status{results.Pass}
-	warns      = []results.Status{results.Warn}
-	fails      = []results.Status{results.Fail}
-	neverFails = []results.Status{results.Pass, results.Warn, results.Inconclusive}
+	passes = []results.Status{results.Pass}
+	warns  = []results.Status{results.Warn}
+	fails  = []results.Status{results.Fail}
+	// neverPasses: the limits are held against two volumes in one, which may leave
+	// them open.
+	neverPasses = []results.Status{results.Warn, results.Inconclusive, results.Fail}
+	neverFails  = []results.Status{results.Pass, results.Warn, results.Inconclusive}
 )
 
 // Limits and rules as the rows name them.
@@ -147,7 +150,7 @@ func TestTruthTable(t *testing.T) {
 				answer = row.ask(t, row.short) // as the report advises
 			}
 			if answer.inconclusive(row) && answer.run.lost() >= 0.02 {
-				t.Skipf("inconclusive twice: this machine kept %.0f %% of its processors from the run", 100*answer.run.lost())
+				t.Skipf("inconclusive twice: this machine kept %.0f %% of its processors from the run\n%s", 100*answer.run.lost(), answer.stdout)
 			}
 			for _, wrong := range answer.wrong(row) {
 				t.Error(wrong)
@@ -316,7 +319,7 @@ func tmpfs(t *testing.T) ill {
 
 // overlay lies on a block volume, as a container's file system lies on a disk.
 func overlay(t *testing.T) ill {
-	base := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: rowSize, Dir: t.TempDir()})
+	base := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: rowSize}) // a directory without the commas of a test's name
 	dir := t.TempDir()
 	v, err := slowvolume.NewOverlayVolatile(t.Context(), dir, base.Path())
 	return plain(t, dir, v, err)
