@@ -13,7 +13,7 @@ func (r *run) outcome() Outcome {
 	if r.service != nil {
 		out.Service, out.Late = r.service.Distribution(), r.late.Distribution()
 	}
-	lastEnd, errorAt, served := r.cfg.Warmup, time.Duration(0), false
+	lastEnd, errorAt, served := r.warmup, time.Duration(0), false
 	early := int64(0) // unfinished ones that were due in the warm-up
 	for _, w := range r.workers {
 		out.Done += w.done
@@ -25,16 +25,16 @@ func (r *run) outcome() Outcome {
 		}
 		// A hung operation counts whenever it was due: nothing that came after it
 		// could be begun by its worker, so nothing else tells of it.
-		if w.state.Load() == abandoned && now > r.cfg.Warmup {
-			if w.due < r.cfg.Warmup {
+		if w.state.Load() == abandoned && now > r.warmup {
+			if w.due < r.warmup {
 				early++
 			}
-			out.giveUp(now-r.cfg.Warmup, now-w.from, now-w.began)
+			out.giveUp(now-r.warmup, now-w.from, now-w.began)
 			lastEnd = now
 		}
 	}
 	out.Missed = r.missed(out.Done + out.Failed + out.Unfinished - early)
-	out.Elapsed = max(lastEnd, r.until(now, served)) - r.cfg.Warmup
+	out.Elapsed = max(lastEnd, r.until(now, served)) - r.warmup
 	out.count(out.Response, out.Missed)
 	if out.Service != nil {
 		out.count(out.Service, 0) // what was not begun has no service
@@ -64,7 +64,7 @@ func (r *run) missed(begun int64) int64 {
 		return 0
 	}
 	until := min(r.end, time.Duration(r.cutAt.Load()))
-	due := dueBefore(r.cfg.Pacer, until) - dueBefore(r.cfg.Pacer, r.cfg.Warmup)
+	due := dueBefore(r.cfg.Pacer, until) - dueBefore(r.cfg.Pacer, r.warmup)
 	return max(due-begun, 0)
 }
 
@@ -72,10 +72,10 @@ func (r *run) missed(begun int64) int64 {
 // serve it, or when it was cut short.
 func (r *run) until(now time.Duration, served bool) time.Duration {
 	if cut := time.Duration(r.cutAt.Load()); cut < r.end {
-		return max(cut, r.cfg.Warmup)
+		return max(cut, r.warmup)
 	}
 	if served {
 		return r.end
 	}
-	return min(max(now, r.cfg.Warmup), r.end)
+	return min(max(now, r.warmup), r.end)
 }

@@ -10,23 +10,29 @@ import (
 	"storebench/internal/measure"
 )
 
-// run is one call of Run. Times are counted from its start.
+// run is one call of Run. Times are counted from its start. What every operation
+// reads comes first and lies side by side, for the caches.
 type run struct {
-	cfg     Config
+	clock   Clock
 	op      func(worker int, n int64) error
-	closed  bool
-	endless bool          // closed, and without a limit
-	start   time.Duration // on cfg.Clock
+	observe func(worker int, from, end time.Duration)
+	start   time.Duration // on the clock
+	warmup  time.Duration
 	end     time.Duration // of measuring
+	tooLate time.Duration // from when on nothing is begun any more
+	closed  bool
+	endless bool        // closed, and without a limit
+	stopped atomic.Bool // begin nothing any more
+
+	cfg     Config
 	workers []*worker
 
 	response, service, late *measure.Recorder
 
-	next     atomic.Int64 // the next operation, unless endless
-	stopped  atomic.Bool  // begin nothing any more
 	cutAt    atomic.Int64 // when ctx ended; MaxInt64 until then
 	running  atomic.Int64 // workers that have not returned
 	finished chan struct{}
+	next     atomic.Int64 // the next operation, unless endless
 }
 
 // A worker's state is when it began the operation that is under way (plus 1,
@@ -64,7 +70,13 @@ type worker struct {
 }
 
 func newRun(cfg Config, op func(worker int, n int64) error) *run {
-	r := &run{cfg: cfg, op: op, end: cfg.Warmup + cfg.Duration, finished: make(chan struct{})}
+	r := &run{
+		clock: cfg.Clock, op: op, observe: cfg.Observe, warmup: cfg.Warmup, end: cfg.Warmup + cfg.Duration, tooLate: math.MaxInt64,
+		cfg: cfg, finished: make(chan struct{}),
+	}
+	if cfg.Grace > 0 {
+		r.tooLate = r.end + cfg.Grace
+	}
 	var pacer Closed
 	pacer, r.closed = cfg.Pacer.(Closed)
 	r.endless = r.closed && pacer.Limit <= 0
@@ -82,11 +94,11 @@ func newRun(cfg Config, op func(worker int, n int64) error) *run {
 		}
 		r.workers = append(r.workers, w)
 	}
-	r.start = cfg.Clock.Now()
+	r.start = r.clock.Now()
 	return r
 }
 
-func (r *run) now() time.Duration { return r.cfg.Clock.Now() - r.start }
+func (r *run) now() time.Duration { return r.clock.Now() - r.start }
 
 // cut stops the run since ctx has ended.
 func (r *run) cut() {
@@ -149,13 +161,13 @@ func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Du
 		w.served = true
 		return 0, false
 	case due > now:
-		w.cfg.Clock.SleepUntil(ctx, w.start+due)
+		w.clock.SleepUntil(ctx, w.start+due)
 		now = w.now()
 		if w.stopped.Load() || now < due {
 			return 0, false
 		}
 		w.woke = now
-	case w.cfg.Grace > 0 && now >= w.end+w.cfg.Grace: // too late: it is missed
+	case now >= w.tooLate: // it is missed
 		w.served = true
 		return 0, false
 	}
@@ -171,7 +183,7 @@ func (w *worker) begin(ctx context.Context, n int64, now time.Duration) (time.Du
 // of does: no other tells of a stall that began before the measuring. In open
 // loop those that become due behind it tell, each from when it was due.
 func (w *worker) measured(end time.Duration) bool {
-	return w.due >= w.cfg.Warmup || w.closed && end > w.cfg.Warmup
+	return w.due >= w.warmup || w.closed && end > w.warmup
 }
 
 // record counts an operation that has ended.
@@ -189,14 +201,14 @@ func (w *worker) record(start, end time.Duration, err error) {
 		return
 	}
 	w.done++
-	since := end - w.cfg.Warmup
+	since := end - w.warmup
 	w.response.Record(since, end-w.from)
 	if w.service != nil {
 		w.service.Record(since, end-start)
 		w.late.Record(since, w.from-w.due)
 	}
-	if w.cfg.Observe != nil {
-		w.cfg.Observe(w.id, w.from-w.cfg.Warmup, since)
+	if w.observe != nil {
+		w.observe(w.id, w.from-w.warmup, since)
 	}
 }
 
@@ -215,7 +227,7 @@ func (w *worker) fail(end time.Duration, measured bool, err error) {
 func (r *run) wait(ctx context.Context) {
 	var overdue <-chan struct{}
 	if r.cfg.Grace > 0 {
-		done, stop := r.at(ctx, r.end+r.cfg.Grace)
+		done, stop := r.at(ctx, r.tooLate)
 		defer stop()
 		overdue = done
 	}
@@ -246,7 +258,7 @@ func (r *run) at(ctx context.Context, t time.Duration) (reached <-chan struct{},
 	c := make(chan struct{})
 	go func() {
 		defer close(c)
-		r.cfg.Clock.SleepUntil(ctx, r.start+t)
+		r.clock.SleepUntil(ctx, r.start+t)
 	}()
 	return c, stop
 }

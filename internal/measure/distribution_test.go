@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -265,14 +266,39 @@ func FuzzDistributionJSON(f *testing.F) {
 	})
 }
 
-func TestCoarseBucketsAreContiguous(t *testing.T) {
-	if got := coarseIndex(maxLatency); got >= coarseBuckets {
-		t.Fatalf("an hour falls in bucket %d of %d", got, coarseBuckets)
+func TestBucketsAreContiguous(t *testing.T) {
+	for name, b := range map[string]struct {
+		buckets int
+		index   func(int64) int
+		floor   func(int) int64
+	}{
+		"coarse": {coarseBuckets, coarseIndex, coarseFloor},
+		"fine":   {fineBuckets, fineIndex, fineFloor},
+	} {
+		if got := b.index(maxLatency); got >= b.buckets {
+			t.Fatalf("%s: an hour falls in bucket %d of %d", name, got, b.buckets)
+		}
+		for i := range b.buckets {
+			floor := b.floor(i)
+			if b.index(floor) != i || i > 0 && b.index(floor-1) != i-1 {
+				t.Errorf("%s: bucket %d does not begin at %d ns", name, i, floor)
+			}
+		}
 	}
-	for i := range coarseBuckets {
-		floor := coarseFloor(i)
-		if coarseIndex(floor) != i || i > 0 && coarseIndex(floor-1) != i-1 {
-			t.Errorf("bucket %d does not begin at %d ns", i, floor)
+}
+
+// A shard's bins are those of an HDR histogram with 3 significant figures, so
+// nothing is lost when one is made of the other.
+func TestBinsAreThoseOfAnHDRHistogram(t *testing.T) {
+	hist := hdrhistogram.New(1, maxLatency, significantDigits)
+	for bin := range fineBuckets {
+		floor := fineFloor(bin)
+		if floor > maxLatency {
+			break
+		}
+		last := min(fineFloor(bin+1)-1, maxLatency)
+		if !hist.ValuesAreEquivalent(floor, last) || last < maxLatency && hist.ValuesAreEquivalent(floor, last+1) {
+			t.Fatalf("bin %d, %d to %d ns, is no bin of an HDR histogram", bin, floor, last)
 		}
 	}
 }
