@@ -19,21 +19,24 @@ const toolName = "storebench"
 // largest run is a small part of it.
 const maxDocument = 512 << 20
 
-// document is a run as it is written: with its verdict, for readers that judge
-// nothing themselves. Read does not even look at it; Judge finds it anew.
+// document is a run as it is written: with its verdict and a sweep's matrix, for
+// readers that judge nothing themselves. Read does not even look at them; Judge
+// and Evaluate find them anew.
 type document struct {
 	*Run
+	Matrix  *Matrix  `json:"matrix,omitempty"`
 	Verdict *Verdict `json:"verdict,omitempty"`
 }
 
-// Encode returns the run document as indented JSON with the run's verdict.
+// Encode returns the run document as indented JSON with the run's verdict and,
+// of a sweep, its matrix.
 func Encode(run *Run) ([]byte, error) {
 	verdict := Judge(run)
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", " ")
-	if err := enc.Encode(document{run, &verdict}); err != nil {
+	if err := enc.Encode(document{run, Evaluate(run), &verdict}); err != nil {
 		return nil, fmt.Errorf("encode the run: %w", err)
 	}
 	return out.Bytes(), nil

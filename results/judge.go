@@ -98,13 +98,15 @@ type Verdict struct {
 }
 
 // Judge holds a run against its profile's limits and the rules that no profile
-// changes. It reads the run alone.
+// changes. It reads the run alone. A sweep asks for no limit: its verdict says
+// whether every cell was measured.
 func Judge(run *Run) Verdict {
 	var v Verdict
 	v.Findings = append(v.Findings, persistence(run)...)
 	v.Findings = append(v.Findings, incidents(run)...)
 	v.Findings = append(v.Findings, doubts(run)...)
 	v.Findings = append(v.Findings, pace(run)...)
+	v.Findings = append(v.Findings, swept(run)...)
 	for i := range run.Profile.Limits {
 		v.hold(run, &run.Profile.Limits[i])
 	}
@@ -117,12 +119,12 @@ func Judge(run *Run) Verdict {
 var byWeight = []Status{Pass, Warn, Inconclusive, Fail}
 
 // worst is the verdict of findings. Where no limit was held against anything
-// there is nothing to pass by.
+// there is nothing to pass by; a sweep has its own rule.
 func worst(findings []Finding) Status {
 	weight, judged := 0, false
 	for _, f := range findings {
 		weight = max(weight, f.weight())
-		judged = judged || f.Limit != nil
+		judged = judged || f.Limit != nil || f.Name == sweptRule
 	}
 	if !judged {
 		weight = max(weight, Inconclusive.weight())
@@ -356,16 +358,21 @@ func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) {
 	}
 }
 
-// observeQuantile takes a quantile with the lost operations as the slowest. If
-// it falls among them, all that is known is that it lies above the rest.
+// observeQuantile takes a quantile with the lost operations as the slowest.
 func (f *Finding) observeQuantile(d *measure.Distribution, q float64) {
+	value, atLeast := quantileOf(d, q)
+	f.observe(value)
+	f.AtLeast = atLeast && f.Observed != nil
+}
+
+// quantileOf is a quantile with the lost operations as the slowest. If it falls
+// among them, all that is known is that it lies above the rest.
+func quantileOf(d *measure.Distribution, q float64) (value float64, atLeast bool) {
 	rank := q * float64(d.Count()+d.Lost())
 	if rank <= float64(d.Count()) {
-		f.observe(d.Quantile(rank / float64(d.Count())))
-		return
+		return d.Quantile(rank / float64(d.Count())), false
 	}
-	f.observe(longest(d))
-	f.AtLeast = f.Observed != nil
+	return longest(d), true
 }
 
 // longest is the longest time that an operation is known to have taken, an

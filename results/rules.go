@@ -48,8 +48,8 @@ var incidentRules = map[IncidentKind]incidentRule{
 func incidents(run *Run) []Finding {
 	var all []Finding
 	for _, in := range run.Incidents {
-		if in.Kind == OutOfTime {
-			continue
+		if in.Kind == OutOfTime || in.Kind == Cut && run.Sweep != nil {
+			continue // in a sweep, what a cell did until it was cut is its figure
 		}
 		rule, known := incidentRules[in.Kind]
 		if !known {
@@ -67,6 +67,31 @@ func incidents(run *Run) []Finding {
 		all = append(all, Finding{Name: rule.name, Status: rule.status, Reason: string(Interrupted), Meaning: rule.meaning})
 	}
 	return all
+}
+
+// sweptRule is the name of the finding that stands in a sweep for limits.
+const sweptRule = "every cell was measured"
+
+// swept says whether a sweep has data of all its cells.
+func swept(run *Run) []Finding {
+	m := Evaluate(run)
+	if m == nil {
+		return nil
+	}
+	var without []string
+	for _, c := range m.Cells {
+		if c.Rate.Value == nil && c.P99.Value == nil {
+			without = append(without, c.Step)
+		}
+	}
+	with := float64(len(m.Cells) - len(without))
+	f := Finding{Name: sweptRule, Unit: measure.Count, Observed: &with, Status: Pass, Reason: "holds"}
+	if with == 0 || len(without) > 0 {
+		f.Status = Inconclusive
+		f.Reason = fmt.Sprintf("%d of %s have no data: %s", len(without), counted(len(m.Cells), "cell"), strings.Join(without[:min(maxTold, len(without))], ", "))
+		f.Meaning = "the matrix has holes, and what it says of the others stands"
+	}
+	return []Finding{f}
 }
 
 // incidentCause blames the layer that gave no answer or an error: what is

@@ -16,8 +16,9 @@ import (
 // Schema is the version of the run document. A reader refuses a newer one.
 const Schema = 1
 
-// Run is the document that a check writes: all that was measured, and what
-// must be known to read it. The verdict is derived from it by Judge.
+// Run is the document that a check or a sweep writes: all that was measured, and
+// what must be known to read it. The verdict is derived from it by Judge, a
+// sweep's matrix by Evaluate.
 type Run struct {
 	Schema       int                   `json:"schema"`
 	Tool         Tool                  `json:"tool"`
@@ -33,6 +34,7 @@ type Run struct {
 	Steps        []Step                `json:"steps"`
 	Skipped      []string              `json:"skipped,omitempty"` // steps that the user left out
 	Slots        Slots                 `json:"slots"`
+	Sweep        *Sweep                `json:"sweep,omitempty"` // set where the run is a sweep
 	Measurements []measure.Measurement `json:"measurements"`
 	Incidents    []Incident            `json:"incidents,omitempty"`
 	Notes        []string              `json:"notes,omitempty"` // caveats of the whole run

@@ -28,9 +28,13 @@ const textWidth = 118
 // renderText writes the verdict last, where a terminal shows it.
 func renderText(w io.Writer, r Report) error {
 	var out bytes.Buffer
-	for _, part := range []func(io.Writer, Report){
+	parts := []func(io.Writer, Report){
 		writeHead, writeMeasured, writeLimits, writeSkipped, writeInformative, writeNotes, writeUnseen, writeFailures, writeVerdict,
-	} {
+	}
+	if r.Run.Sweep != nil {
+		parts = sweepParts
+	}
+	for _, part := range parts {
 		part(&out, r)
 	}
 	_, err := w.Write(bytes.Map(printable, out.Bytes()))
@@ -55,7 +59,13 @@ func writeHead(w io.Writer, r Report) {
 	}
 	head(w, "persists", persistence(v.Persistence))
 	head(w, "host", strings.Join(hostWords(run), ", "))
-	head(w, "asked", fmt.Sprintf("profile %s: %s", run.Profile.Name, workload(run.Profile.Workload)))
+	if run.Sweep != nil {
+		varied, fixed := sweptWords(run)
+		head(w, "swept", varied)
+		head(w, "fixed", fixed)
+	} else {
+		head(w, "asked", fmt.Sprintf("profile %s: %s", run.Profile.Name, workload(run.Profile.Workload)))
+	}
 	if len(run.Slots.Judged) > 0 {
 		head(w, "slots", fmt.Sprintf("max_concurrent_io %s (%s)", joinInts(run.Slots.Judged), run.Slots.Source))
 	}

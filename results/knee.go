@@ -1,0 +1,249 @@
+package results
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"storebench/internal/measure"
+)
+
+// The knee is where Kleinrock's power, throughput over response time, is
+// greatest ("Power and deterministic rules of thumb for probabilistic problems in
+// computer communications", ICC 1979). In closed loop the response time of n
+// writers is n over their throughput (Little's law), so that power is throughput²
+// over n. The same figure says of any parameter where more of it stops to pay:
+// before the knee twice as much brings over √2 times the throughput, behind it
+// less.
+
+// knees finds the knee along an axis at each value of the other one.
+func (g *grid) knees(parameter string) []Knee {
+	var all []Knee
+	for _, line := range g.lines(parameter) {
+		if len(line) > 1 {
+			all = append(all, g.knee(parameter, line))
+		}
+	}
+	return all
+}
+
+// knee finds where power is greatest along a line, and which other values the
+// noise does not exclude.
+func (g *grid) knee(parameter string, line []gridCell) Knee {
+	top, last := 0, len(line)-1
+	for i := range line {
+		if gain, _, ok := g.power(parameter, line[i], line[top]); ok && gain > 0 {
+			top = i
+		}
+	}
+	low, high := top, top
+	for i := range line {
+		if _, interval, ok := g.power(parameter, line[top], line[i]); !ok || !(interval.Low > 0) {
+			low, high = min(low, i), max(high, i)
+		}
+	}
+	value := func(i int) string { return line[i].At[parameter] }
+	k := Knee{Parameter: parameter, At: others(parameter, line[0].At), Value: value(top), Low: value(low), High: value(high)}
+	switch {
+	case high < last:
+		k.State, k.Reason = KneeFound, g.foundWords(parameter, line, top)
+	case low == last:
+		k.State, k.Reason = KneeBeyond, fmt.Sprintf("throughput still pays at the largest value: %s", g.stepWords(parameter, line[last-1], line[last]))
+	default:
+		k.State, k.Reason = KneeUnclear, fmt.Sprintf("the noise does not allow to say: it may lie at %s to %s, or beyond; observed: %s", k.Low, k.High, g.stepWords(parameter, line[0], line[last]))
+	}
+	return k
+}
+
+// power is by how much a's power exceeds b's, as the logarithm of their ratio,
+// with its interval.
+func (g *grid) power(parameter string, a, b gridCell) (gain float64, interval measure.Interval, ok bool) {
+	mean, i, ok := g.ratio(a, b)
+	x, _ := quantity(a.At[parameter])
+	y, _ := quantity(b.At[parameter])
+	cost := math.Log(x / y)
+	return 2*mean - cost, measure.Interval{Low: 2*i.Low - cost, High: 2*i.High - cost}, ok
+}
+
+// foundWords is the evidence of a knee: what the values before it brought, and
+// the ones behind it.
+func (g *grid) foundWords(parameter string, line []gridCell, top int) string {
+	behind := "behind it " + g.stepWords(parameter, line[top], line[len(line)-1])
+	if top == 0 {
+		return "the smallest value already; " + behind
+	}
+	return "up to it " + g.stepWords(parameter, line[0], line[top]) + "; " + behind
+}
+
+// stepWords says what going from one cell of a line to another brought.
+func (g *grid) stepWords(parameter string, from, to gridCell) string {
+	x, _ := quantity(from.At[parameter])
+	y, _ := quantity(to.At[parameter])
+	mean, _, ok := g.ratio(to, from)
+	gain := ""
+	if ok {
+		gain = fmt.Sprintf(", ×%s for ×%s", short(math.Exp(mean)), short(y/x))
+	}
+	return fmt.Sprintf("%s at %s, %s at %s%s", g.rateWords(from), readable(from.At[parameter]), g.rateWords(to), readable(to.At[parameter]), gain)
+}
+
+// rateWords writes the throughput of a cell that has one.
+func (g *grid) rateWords(c gridCell) string {
+	if g.unit == measure.BytesPerSecond {
+		return measure.Size(min(*c.Rate.Value, math.MaxInt64/2)).Human() + "/s"
+	}
+	return short(*c.Rate.Value) + "/s"
+}
+
+// short writes a number with about three figures.
+func short(x float64) string {
+	if x >= 999.5 && x < math.MaxInt64/2 {
+		return grouped(int64(math.Round(x)))
+	}
+	return strconv.FormatFloat(x, 'g', 3, 64)
+}
+
+// slotsParameter is the parameter that is nats-server's max_concurrent_io.
+const slotsParameter = "max-concurrent-io"
+
+// nearBest is the share of the best throughput that is enough.
+const nearBest = .95
+
+// slots finds the smallest max_concurrent_io that is within 5 % of the best,
+// where the volume does most. nil when it was not varied.
+func (g *grid) slots() *SlotsFound {
+	var line []gridCell
+	most := 0.0
+	for _, l := range g.lines(slotsParameter) {
+		for _, c := range l {
+			if *c.Rate.Value > most && len(l) > 1 {
+				line, most = l, *c.Rate.Value
+			}
+		}
+	}
+	if line == nil {
+		return nil
+	}
+	best := slices.IndexFunc(line, func(c gridCell) bool { return *c.Rate.Value == most })
+	found := &SlotsFound{At: others(slotsParameter, line[0].At), Best: slotsOf(line[best])}
+	enough := g.enough(line, best)
+	for i, c := range line {
+		if i != enough && (enough < 0 || i < enough) && g.mayBeNear(c, line[best]) {
+			found.Open = append(found.Open, slotsOf(c))
+		}
+	}
+	if enough >= 0 {
+		found.Enough = slotsOf(line[enough])
+		found.Line = fmt.Sprintf("jetstream { max_concurrent_io: %d }", found.Enough)
+		found.Ratio = g.over(line[enough], line[best])
+	}
+	found.Reason = g.slotsWords(found, line, best, enough)
+	return found
+}
+
+func slotsOf(c gridCell) int {
+	n, _ := strconv.Atoi(c.At[slotsParameter])
+	return n
+}
+
+// enough is the first cell of a line that is shown to be within 5 % of the best
+// observed and of every larger value, -1 where the noise allows to say so of
+// none. Each comparison has 97.5 % confidence, and so has the whole, since all
+// must hold (the intersection-union test of Berger, Technometrics 24, 1982).
+func (g *grid) enough(line []gridCell, best int) int {
+	near := func(i, j int) bool {
+		_, interval, ok := g.ratio(line[i], line[j])
+		return i == j || ok && interval.Low >= math.Log(nearBest)
+	}
+	for i := range line {
+		holds := near(i, best)
+		for j := i + 1; j < len(line); j++ {
+			holds = holds && near(i, j)
+		}
+		if holds {
+			return i
+		}
+	}
+	return -1
+}
+
+// mayBeNear says whether the noise leaves it open that a cell is within 5 % of
+// the best.
+func (g *grid) mayBeNear(c, best gridCell) bool {
+	_, interval, ok := g.ratio(c, best)
+	return !ok || !(interval.High < math.Log(nearBest))
+}
+
+// over is a cell's throughput over another's.
+func (g *grid) over(c, other gridCell) Estimate {
+	if maps.Equal(c.At, other.At) {
+		one := 1.0
+		return Estimate{Value: &one, Low: &one, High: &one}
+	}
+	mean, i, _ := g.ratio(c, other)
+	return Estimate{Value: finite(math.Exp(mean)), Low: finite(math.Exp(i.Low)), High: finite(math.Exp(i.High))}
+}
+
+// slotsWords is the evidence for the slots.
+func (g *grid) slotsWords(found *SlotsFound, line []gridCell, best, enough int) string {
+	where := ""
+	if len(found.At) > 0 {
+		where = fmt.Sprintf(" at %s, where this volume does most", placeWords(found.At))
+	}
+	top := fmt.Sprintf("%s at %s slots", g.rateWords(line[best]), grouped(int64(found.Best)))
+	switch {
+	case enough < 0:
+		return fmt.Sprintf("the noise of these rounds does not allow to say which value is within 5 %% of the best%s (%s observed); not excluded: %s", where, top, slotsList(found.Open))
+	case enough == best:
+		return fmt.Sprintf("%s%s, the best observed%s", top, where, g.smallerWords(found, line, best, enough))
+	}
+	r := found.Ratio
+	return fmt.Sprintf("%s%s: %s of the best (%s)%s", g.rateWords(line[enough]), where, percentOf(r), top, g.smallerWords(found, line, best, enough))
+}
+
+// smallerWords says why it is not a smaller value.
+func (g *grid) smallerWords(found *SlotsFound, line []gridCell, best, enough int) string {
+	switch {
+	case enough == 0:
+		return "; no smaller value was tried"
+	case len(found.Open) > 0:
+		return fmt.Sprintf("; the noise leaves it open for %s", slotsList(found.Open))
+	}
+	below := line[enough-1]
+	return fmt.Sprintf("; %s slots do %s, %s", grouped(int64(slotsOf(below))), g.rateWords(below), percentOf(g.over(below, line[best])))
+}
+
+// percentOf writes a ratio in per cent with its interval.
+func percentOf(e Estimate) string {
+	if e.Value == nil {
+		return "–"
+	}
+	text := fmt.Sprintf("%.0f %%", 100**e.Value)
+	if e.Low != nil && e.High != nil && *e.Low != *e.High {
+		text += fmt.Sprintf(" [%.0f to %.0f]", 100**e.Low, 100**e.High)
+	}
+	return text
+}
+
+func slotsList(all []int) string {
+	var words []string
+	for _, n := range all {
+		words = append(words, grouped(int64(n)))
+	}
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
+}
+
+// placeWords writes values of parameters: concurrency 64.
+func placeWords(at map[string]string) string {
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(at)) {
+		words = append(words, name+" "+readable(at[name]))
+	}
+	return strings.Join(words, ", ")
+}
