@@ -11,13 +11,18 @@ import (
 	"storebench/internal/measure"
 )
 
-// The knee is where Kleinrock's power, throughput over response time, is
-// greatest ("Power and deterministic rules of thumb for probabilistic problems in
-// computer communications", ICC 1979). In closed loop the response time of n
-// writers is n over their throughput (Little's law), so that power is throughput²
-// over n. The same figure says of any parameter where more of it stops to pay:
-// before the knee twice as much brings over √2 times the throughput, behind it
-// less.
+// pays is what more of a parameter must bring in throughput to pay: the ratio of
+// the throughputs must be at least this power of the ratio of the values, so that
+// twice as much brings 19 % or more. The knee is the value from which on nothing
+// larger pays.
+//
+// That is where throughput⁴ over the value is greatest: Kleinrock's power
+// ("Power and deterministic rules of thumb for probabilistic problems in computer
+// communications", ICC 1979), throughput over response time, with the throughput
+// weighing three times as much; in closed loop n writers have a response time of
+// n over their throughput (Little's law). With his plain power (41 %) a disk whose
+// file system joins the flushes of many writers would have its knee at one writer.
+const pays = .25
 
 // knees finds the knee along an axis at each value of the other one.
 func (g *grid) knees(parameter string) []Knee {
@@ -30,18 +35,18 @@ func (g *grid) knees(parameter string) []Knee {
 	return all
 }
 
-// knee finds where power is greatest along a line, and which other values the
-// noise does not exclude.
+// knee finds the knee along a line, and which other values the noise does not
+// exclude.
 func (g *grid) knee(parameter string, line []gridCell) Knee {
 	top, last := 0, len(line)-1
 	for i := range line {
-		if gain, _, ok := g.power(parameter, line[i], line[top]); ok && gain > 0 {
+		if gain, _, ok := g.gain(parameter, line[i], line[top]); ok && gain > 0 {
 			top = i
 		}
 	}
 	low, high := top, top
 	for i := range line {
-		if _, interval, ok := g.power(parameter, line[top], line[i]); !ok || !(interval.Low > 0) {
+		if _, interval, ok := g.gain(parameter, line[top], line[i]); !ok || !(interval.Low > 0) {
 			low, high = min(low, i), max(high, i)
 		}
 	}
@@ -53,19 +58,22 @@ func (g *grid) knee(parameter string, line []gridCell) Knee {
 	case low == last:
 		k.State, k.Reason = KneeBeyond, fmt.Sprintf("throughput still pays at the largest value: %s", g.stepWords(parameter, line[last-1], line[last]))
 	default:
+		for _, c := range append(line[low:high:high], line[last]) {
+			g.undecided[c.Step] = true
+		}
 		k.State, k.Reason = KneeUnclear, fmt.Sprintf("the noise does not allow to say: it may lie at %s to %s, or beyond; observed: %s", k.Low, k.High, g.stepWords(parameter, line[0], line[last]))
 	}
 	return k
 }
 
-// power is by how much a's power exceeds b's, as the logarithm of their ratio,
-// with its interval.
-func (g *grid) power(parameter string, a, b gridCell) (gain float64, interval measure.Interval, ok bool) {
+// gain is by how much going from b to a brings more (above 0) or less than pays,
+// as a logarithm, with its interval.
+func (g *grid) gain(parameter string, a, b gridCell) (gain float64, interval measure.Interval, ok bool) {
 	mean, i, ok := g.ratio(a, b)
 	x, _ := quantity(a.At[parameter])
 	y, _ := quantity(b.At[parameter])
-	cost := math.Log(x / y)
-	return 2*mean - cost, measure.Interval{Low: 2*i.Low - cost, High: 2*i.High - cost}, ok
+	asked := pays * math.Log(x/y)
+	return mean - asked, measure.Interval{Low: i.Low - asked, High: i.High - asked}, ok
 }
 
 // foundWords is the evidence of a knee: what the values before it brought, and
@@ -73,7 +81,7 @@ func (g *grid) power(parameter string, a, b gridCell) (gain float64, interval me
 func (g *grid) foundWords(parameter string, line []gridCell, top int) string {
 	behind := "behind it " + g.stepWords(parameter, line[top], line[len(line)-1])
 	if top == 0 {
-		return "the smallest value already; " + behind
+		return behind
 	}
 	return "up to it " + g.stepWords(parameter, line[0], line[top]) + "; " + behind
 }
@@ -133,7 +141,11 @@ func (g *grid) slots() *SlotsFound {
 	for i, c := range line {
 		if i != enough && (enough < 0 || i < enough) && g.mayBeNear(c, line[best]) {
 			found.Open = append(found.Open, slotsOf(c))
+			g.undecided[c.Step] = true
 		}
+	}
+	if len(found.Open) > 0 {
+		g.undecided[line[best].Step], g.undecided[line[max(0, enough)].Step] = true, true
 	}
 	if enough >= 0 {
 		found.Enough = slotsOf(line[enough])

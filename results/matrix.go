@@ -17,13 +17,16 @@ func Evaluate(run *Run) *Matrix {
 	}
 	g := newGrid(run)
 	m := &Matrix{Metric: run.Sweep.Metric, Unit: g.unit, Longest: g.longest}
-	for _, c := range g.cells {
-		m.Cells = append(m.Cells, c.Cell)
-	}
 	for _, axis := range run.Sweep.Axes {
 		m.Knees = append(m.Knees, g.knees(axis.Parameter)...)
 	}
 	m.Slots = g.slots()
+	for _, c := range g.cells {
+		m.Cells = append(m.Cells, c.Cell)
+		if g.undecided[c.Step] {
+			m.Undecided = append(m.Undecided, c.Step)
+		}
+	}
 	return m
 }
 
@@ -37,6 +40,9 @@ type grid struct {
 	// what a cell with one round is given, from the noisiest two neighbours that
 	// have several. Infinite where there are none.
 	noise float64
+	// undecided are the titles of the cells of which more rounds could settle
+	// what was looked for.
+	undecided map[string]bool
 }
 
 // gridCell is a cell with the throughput of its rounds. Round i of one cell and
@@ -55,7 +61,7 @@ type rate struct{ value, floor float64 }
 func (r rate) known() bool { return !math.IsNaN(r.value) && r.floor > 0 }
 
 func newGrid(run *Run) *grid {
-	g := &grid{sweep: run.Sweep, unit: measure.PerSecond}
+	g := &grid{sweep: run.Sweep, unit: measure.PerSecond, undecided: map[string]bool{}}
 	for _, step := range run.Steps {
 		at, order, ok := run.Sweep.place(step)
 		if !ok {

@@ -50,6 +50,16 @@ func NewAxis(parameter string, values []string) Axis {
 	return axis
 }
 
+// Values are those of the axis of a parameter, nil where it was not varied.
+func (s *Sweep) Values(parameter string) []string {
+	for _, axis := range s.Axes {
+		if axis.Parameter == parameter {
+			return axis.Values
+		}
+	}
+	return nil
+}
+
 // byQuantity orders values that are quantities.
 func byQuantity(a, b string) int {
 	x, _ := quantity(a)
@@ -73,6 +83,9 @@ type Matrix struct {
 	Knees []Knee `json:"knees,omitempty"`
 	// Slots is set where one axis is max-concurrent-io.
 	Slots *SlotsFound `json:"slots,omitempty"`
+	// Undecided names the cells (by their steps' titles) of which more rounds
+	// could settle a knee or the slots.
+	Undecided []string `json:"undecided,omitempty"`
 }
 
 // Cell is one combination of values.

@@ -154,7 +154,8 @@ func TestKnee(t *testing.T) {
 		want  string // state value low high
 	}{
 		{"saturates inside", axis("concurrency", writers...), func(x float64) float64 { return min(25*x, 100) }, nil, "found 4 4 4"},
-		{"saturates slowly", axis("concurrency", writers...), func(x float64) float64 { return 100 * x / (x + 3) }, nil, "found 4 4 4"},
+		{"saturates slowly", axis("concurrency", writers...), func(x float64) float64 { return 100 * x / (x + 1) }, nil, "found 4 4 4"},
+		{"flushes that are joined", axis("concurrency", "1", "16", "64", "256"), func(x float64) float64 { return 100 * x / (x + 2.4) }, nil, "found 16 16 16"},
 		{"saturated at once", axis("concurrency", writers...), func(float64) float64 { return 100 }, nil, "found 1 1 1"},
 		{"scales throughout", axis("concurrency", writers...), func(x float64) float64 { return 25 * x }, nil, "beyond 16 16 16"},
 		{"falls", axis("concurrency", writers...), func(x float64) float64 { return 100 / x }, nil, "found 1 1 1"},
@@ -270,6 +271,34 @@ func TestSlots(t *testing.T) {
 	}
 	if found := Evaluate(sweepOf([]Axis{axis("concurrency", "1", "2")}, func(map[string]string) []float64 { return around3(1) })).Slots; found != nil {
 		t.Errorf("slots %+v of a sweep that varied none", found)
+	}
+}
+
+// TestUndecided: more rounds are for the cells that something hangs on.
+func TestUndecided(t *testing.T) {
+	sweep := func(of64 ...float64) []string {
+		return Evaluate(sweepOf([]Axis{axis(slotsParameter, "4", "64", "4096")}, func(at map[string]string) []float64 {
+			switch at[slotsParameter] {
+			case "4":
+				return around3(10)
+			case "64":
+				return of64
+			}
+			return around3(100)
+		})).Undecided
+	}
+	if got := sweep(around3(98)...); got != nil {
+		t.Errorf("nothing is open, and undecided are %q", got)
+	}
+	want := []string{"disk max-concurrent-io 64", "disk max-concurrent-io 4,096"}
+	if diff := cmp.Diff(want, sweep(98, 94, 103)); diff != "" {
+		t.Errorf("undecided (-want +got):\n%s", diff)
+	}
+	knee := Evaluate(sweepOf([]Axis{axis("concurrency", "1", "2", "4")}, func(at map[string]string) []float64 {
+		return map[string][]float64{"1": around3(1), "2": {100, 30, 200}, "4": {60, 150, 90}}[at["concurrency"]]
+	}))
+	if diff := cmp.Diff([]string{"disk concurrency 2", "disk concurrency 4"}, knee.Undecided); diff != "" {
+		t.Errorf("undecided (-want +got):\n%s", diff)
 	}
 }
 

@@ -8,8 +8,12 @@ import (
 // Unseen says what a run cannot tell of its volume, however well it went.
 func Unseen(run *Run) []string {
 	took := run.Ended.Sub(run.Started).Round(100 * time.Millisecond)
+	longer := "--budget 10m looks"
+	if run.Sweep != nil {
+		longer = "more --rounds in a longer --budget look"
+	}
 	unseen := []string{
-		fmt.Sprintf("credits, throttles or neighbours that show only after longer than the %v of this run: --budget 10m looks longer", took),
+		fmt.Sprintf("credits, throttles or neighbours that show only after longer than the %v of this run: %s longer", took, longer),
 		"a power cut: a cache that acknowledges a flush and loses it looks healthy here (docs/limits.md)",
 	}
 	if run.Volume.Device.Name == "" {

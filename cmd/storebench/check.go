@@ -91,12 +91,18 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := f.out.check(); err != nil {
+	return runAndReport(cmd, *req, &f.out, f.failOn == "warn")
+}
+
+// runAndReport runs what was asked for, writes the report and saves the run; its
+// error is the exit code of the verdict.
+func runAndReport(cmd *cobra.Command, req engine.Request, out *outputs, failOnWarn bool) error {
+	if err := out.check(); err != nil {
 		return err
 	}
 	show := newProgress(os.Stderr)
 	req.Observe = show.observe
-	run, err := engine.Run(cmd.Context(), *req)
+	run, err := engine.Run(cmd.Context(), req)
 	show.end()
 	if err != nil {
 		if cmd.Context().Err() != nil {
@@ -105,11 +111,11 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 		return err
 	}
 	report := render.NewReport(run)
-	unwritten := f.out.write(cmd.Context(), cmd.OutOrStdout(), report)
-	if unwritten != nil || !f.out.saves() {
+	unwritten := out.write(cmd.Context(), cmd.OutOrStdout(), report)
+	if unwritten != nil || !out.saves() {
 		sayWhereKept(cmd.Context(), run)
 	}
-	return ending(unwritten, verdictCode(run, report.Verdict, f.failOn == "warn"))
+	return ending(unwritten, verdictCode(run, report.Verdict, failOnWarn))
 }
 
 // checkGlobs refuses an empty glob, as an unset variable of a script gives: it

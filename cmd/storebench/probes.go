@@ -37,6 +37,8 @@ func newProbes() *cobra.Command {
 	return cmd
 }
 
+func probeNames() string { return strings.Join(probes.Names(), ", ") }
+
 func listProbes(w io.Writer) error {
 	for _, name := range probes.Names() {
 		p, err := probes.New(name)

@@ -20,6 +20,7 @@ it can sustain JetStream's Raft workloads, how far it is from the edge, and if
 it cannot, what is to blame.`,
 		Example: `  storebench check /var/lib/nats
   storebench check /mnt/new --profile quick -o json=run.json
+  storebench sweep /mnt/new --probe raw-sync --vary concurrency=1,4,16,64
   storebench report run.json`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -29,7 +30,7 @@ it cannot, what is to blame.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see: %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newCheck(), newReport(), newProbes(), newProfiles(), newClean(), newSimulate(), newVersion(), newWorker())
+	root.AddCommand(newCheck(), newSweep(), newReport(), newProbes(), newProfiles(), newClean(), newSimulate(), newVersion(), newWorker())
 	usageOfArgs(root)
 	return root
 }

@@ -33,6 +33,9 @@ func sweptWords(run *results.Run) (varied, fixed string) {
 		s := run.Steps[0]
 		varied += fmt.Sprintf(", %s of %v each in random order", counted(s.Rounds, "round"), s.Duration)
 	}
+	if slices.ContainsFunc(run.Steps, func(s results.Step) bool { return s.Extended }) {
+		varied += ", again where they did not tell"
+	}
 	return varied, joinLabels(rest)
 }
 
@@ -110,7 +113,7 @@ func cellLatency(m *results.Matrix, c results.Cell) string {
 		text = "> " + text
 	}
 	if unsupported(m, c) {
-		text = "~ " + text
+		text = "~" + text
 	}
 	return text
 }
@@ -150,7 +153,8 @@ func writeKnees(w io.Writer, r Report) {
 	for _, group := range alike(results.Evaluate(r.Run).Knees) {
 		k := group[0]
 		fmt.Fprintln(w)
-		head(w, "knee", kneeWords(k)+atWords(group))
+		values := r.Run.Sweep.Values(k.Parameter)
+		head(w, "knee", kneeWords(k, len(values) > 0 && values[0] == k.Value)+rangeWords(values, group)+atWords(group))
 		reason := k.Reason
 		if len(group) > 1 {
 			reason = placeWords(k.At) + ": " + reason
@@ -175,14 +179,33 @@ func alike(knees []results.Knee) [][]results.Knee {
 	return groups
 }
 
-func kneeWords(k results.Knee) string {
+// kneeWords says where a knee is; first says that it is at the axis's first value.
+func kneeWords(k results.Knee, first bool) string {
 	switch k.State {
 	case results.KneeFound:
+		if first {
+			return fmt.Sprintf("%s: at %s already, the smallest value", k.Parameter, k.Value)
+		}
 		return fmt.Sprintf("%s: at %s", k.Parameter, k.Value)
 	case results.KneeBeyond:
 		return fmt.Sprintf("%s: none up to %s", k.Parameter, k.Value)
 	}
 	return k.Parameter + ": unclear"
+}
+
+// rangeWords says which values the noise does not exclude as the knee.
+func rangeWords(values []string, knees []results.Knee) string {
+	low, high := len(values), -1
+	for _, k := range knees {
+		if k.State != results.KneeFound {
+			return ""
+		}
+		low, high = min(low, slices.Index(values, k.Low)), max(high, slices.Index(values, k.High))
+	}
+	if low < 0 || high < 0 || low >= high {
+		return ""
+	}
+	return fmt.Sprintf(" [%s to %s]", values[low], values[high])
 }
 
 // atWords names the values of the other axis that some knees were found at.

@@ -85,14 +85,7 @@ var (
 // in the run as an incident. Run removes what it wrote, also when ctx ends,
 // and returns within the budget and a few seconds whatever the volume does.
 func Run(ctx context.Context, req Request) (*results.Run, error) {
-	if err := req.Profile.Validate(); err != nil {
-		return nil, usagef("profile %s: %w", req.Profile.Name, err)
-	}
-	limits, err := CheckLimits(req.Profile.Limits)
-	if err != nil {
-		return nil, err
-	}
-	plan, err := newPlan(req.Options)
+	plan, limits, err := req.prepare()
 	if err != nil {
 		return nil, err
 	}
@@ -119,6 +112,24 @@ func Run(ctx context.Context, req Request) (*results.Run, error) {
 	e.measure(ctx, keeper)
 	e.close(keeper)
 	return e.end(), nil
+}
+
+// prepare checks what is asked and plans it. A sweep's profile takes the place of
+// the one that it was given, whose workload it keeps.
+func (req *Request) prepare() (*plan, []profiles.Limit, error) {
+	if req.Sweep != nil {
+		plan, err := planSweep(&req.Options)
+		return plan, nil, err
+	}
+	if err := req.Profile.Validate(); err != nil {
+		return nil, nil, usagef("profile %s: %w", req.Profile.Name, err)
+	}
+	limits, err := CheckLimits(req.Profile.Limits)
+	if err != nil {
+		return nil, nil, err
+	}
+	plan, err := newPlan(req.Options)
+	return plan, limits, err
 }
 
 // engine is one run under way.
@@ -149,12 +160,14 @@ func newEngine(req Request, p *plan, limits []profiles.Limit) *engine {
 		req: req, plan: p, start: now, deadline: now.Add(budget),
 		rand: rand.New(rand.NewPCG(req.Seed, 1)),
 	}
-	req.Slots.Judged = p.slots()
+	if p.sweep == nil {
+		req.Slots.Judged = p.slots()
+	}
 	e.run = &results.Run{
 		Schema: results.Schema, Tool: req.Tool, Started: now.UTC(), Seed: req.Seed, Labels: req.Labels,
 		ID:   fmt.Sprintf("%s-%04x", now.UTC().Format("20060102T150405Z"), rand.N(1<<16)),
 		Host: req.Host, Profile: profile, Budget: budget.Seconds(), Slots: req.Slots, Skipped: p.skipped,
-		Notes: slices.Clone(req.Notes),
+		Sweep: p.sweep, Notes: slices.Concat(req.Notes, p.notes),
 	}
 	for _, s := range p.steps {
 		e.total += s.Rounds
@@ -168,6 +181,9 @@ func (e *engine) end() *results.Run {
 	e.run.Steps = nil
 	for _, s := range e.plan.steps {
 		e.run.Steps = append(e.run.Steps, s.Step)
+	}
+	if e.plan.sweep != nil {
+		e.nameMetrics()
 	}
 	return e.run
 }
@@ -278,10 +294,26 @@ func (e *engine) guard(g volume.Guard) error {
 	}
 	where := strings.Join(places[:min(3, len(places))], "; ")
 	if !e.req.BesideLiveData {
-		return fmt.Errorf("JetStream data lies on the same volume: %s. A full load would slow that server down; --beside-live-data runs a rate-capped set of steps that stops when it hurts", where)
+		return fmt.Errorf("JetStream data lies on the same volume: %s. A full load would slow that server down; %s", where, e.gentler())
 	}
 	e.note("running beside live JetStream data: %s", where)
 	return nil
+}
+
+// gentler is what to do beside live data.
+func (e *engine) gentler() string {
+	if e.plan.sweep != nil {
+		return "sweep an empty volume of the same kind"
+	}
+	return "--beside-live-data runs a rate-capped set of steps that stops when it hurts"
+}
+
+// less is how to ask for less room.
+func (e *engine) less() string {
+	if e.plan.sweep != nil {
+		return "smaller values, --set max-bytes=1MiB or --set groups=100 where the probe has them, --reserve"
+	}
+	return "--profile quick, --skip, --reserve, --set term-vote.groups=500"
 }
 
 // room compares what the steps need with what is free, and keeps a reserve.
@@ -291,10 +323,10 @@ func (e *engine) room(f volume.Facts) error {
 		e.reserve = int64(e.req.Reserve.Share * float64(f.SizeBytes))
 	}
 	if left := f.AvailableBytes - e.plan.need.Bytes; left < e.reserve {
-		return fmt.Errorf("%s has %s available; this run needs up to %s and keeps %s in reserve: free some space, or ask for less (--profile quick, --skip, --reserve)", f.Path, size(f.AvailableBytes), size(e.plan.need.Bytes), size(e.reserve))
+		return fmt.Errorf("%s has %s available; this run needs up to %s and keeps %s in reserve: free some space, or ask for less (%s)", f.Path, size(f.AvailableBytes), size(e.plan.need.Bytes), size(e.reserve), e.less())
 	}
 	if f.Inodes > 0 && f.InodesFree < e.plan.need.Files+e.plan.need.Files/10 {
-		return fmt.Errorf("%s has %d inodes free; this run needs up to %d: make room, or ask for fewer Raft groups (--set term-vote.groups=500)", f.Path, f.InodesFree, e.plan.need.Files)
+		return fmt.Errorf("%s has %d inodes free; this run needs up to %d: make room, or ask for less (%s)", f.Path, f.InodesFree, e.plan.need.Files, e.less())
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ type Options struct {
 	Budget time.Duration
 	// BesideLiveData keeps to a rate-capped set of steps.
 	BesideLiveData bool
+	// Sweep puts a matrix of cells in the place of the profile's steps and
+	// limits; nil for a check. It needs a Budget.
+	Sweep *Sweep
 	// CPUs is how many processors nats-server would see here.
 	CPUs int
 }
@@ -44,6 +47,8 @@ type plan struct {
 	steps   []*plannedStep
 	skipped []string // names of the profile's steps that the user left out
 	need    probes.Need
+	sweep   *results.Sweep // nil for a check
+	notes   []string       // caveats of the plan
 }
 
 // plannedStep is one variant of a step with all its parameters in force.
@@ -114,6 +119,10 @@ func (p *plan) check(o Options) error {
 	}
 	for _, s := range p.steps {
 		need := s.probe.Info().Need
+		if o.Sweep != nil { // cells are many, and each round's files go before the next one's come
+			p.need = probes.Need{Bytes: max(p.need.Bytes, need.Bytes), Files: max(p.need.Files, need.Files)}
+			continue
+		}
 		p.need.Bytes += need.Bytes
 		p.need.Files += need.Files
 	}

@@ -81,11 +81,18 @@ func (e *engine) shuffled(steps []*plannedStep) []*plannedStep {
 	return order
 }
 
-// extend gives each step whose limits are still undecided its rounds again,
-// once, as far as the budget reaches. The bounds of the verdict are made for
-// these two looks.
+// extend gives each step whose limits are still undecided, or each cell of a
+// sweep that its knees and slots are undecided about, its rounds again, once, as
+// far as the budget reaches. The bounds of the verdict are made for these two
+// looks.
 func (e *engine) extend(ctx context.Context) {
-	undecided := results.Judge(e.end()).Undecided()
+	run := e.end()
+	undecided := results.Judge(run).Undecided()
+	if matrix := results.Evaluate(run); matrix != nil {
+		for _, title := range matrix.Undecided {
+			undecided[title] = true
+		}
+	}
 	for _, s := range e.plan.steps {
 		if undecided[s.Title()] && !s.stopped {
 			s.most += s.Rounds
@@ -111,7 +118,7 @@ func (e *engine) round(ctx context.Context, s *plannedStep) bool {
 	if e.halted != nil || s.stopped {
 		return false
 	}
-	if left := time.Until(e.deadline) - closing; left < max(s.Duration+s.Warmup+overhead, s.longest) {
+	if left := time.Until(e.deadline) - closing; left < max(s.Duration+s.Warmup+overhead, e.longestOf(s)) {
 		e.outOfTime(s)
 		return false
 	}
@@ -127,6 +134,18 @@ func (e *engine) round(ctx context.Context, s *plannedStep) bool {
 		e.failed(ctx, s, err)
 	}
 	return true
+}
+
+// longestOf is how long a round of a step took so far. Of a cell of a sweep that
+// had none yet its sisters tell.
+func (e *engine) longestOf(s *plannedStep) time.Duration {
+	longest := s.longest
+	if e.plan.sweep != nil && s.done == 0 {
+		for _, sister := range e.plan.steps {
+			longest = max(longest, sister.longest)
+		}
+	}
+	return longest
 }
 
 // outOfTime ends a step, and notes it when not even its first rounds fitted.
