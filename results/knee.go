@@ -93,7 +93,7 @@ func (g *grid) stepWords(parameter string, from, to gridCell) string {
 	mean, _, ok := g.ratio(to, from)
 	gain := ""
 	if ok {
-		gain = fmt.Sprintf(", ×%s for ×%s", short(math.Exp(mean)), short(y/x))
+		gain = fmt.Sprintf(": ×%s for %s times as much", short(math.Exp(mean)), short(y/x))
 	}
 	return fmt.Sprintf("%s at %s, %s at %s%s", g.rateWords(from), readable(from.At[parameter]), g.rateWords(to), readable(to.At[parameter]), gain)
 }
@@ -203,17 +203,16 @@ func (g *grid) over(c, other gridCell) Estimate {
 func (g *grid) slotsWords(found *SlotsFound, line []gridCell, best, enough int) string {
 	where := ""
 	if len(found.At) > 0 {
-		where = fmt.Sprintf(" at %s, where this volume does most", placeWords(found.At))
+		where = fmt.Sprintf(" (at %s, where this volume does most)", placeWords(found.At))
 	}
 	top := fmt.Sprintf("%s at %s slots", g.rateWords(line[best]), grouped(int64(found.Best)))
 	switch {
 	case enough < 0:
-		return fmt.Sprintf("the noise of these rounds does not allow to say which value is within 5 %% of the best%s (%s observed); not excluded: %s", where, top, slotsList(found.Open))
+		return fmt.Sprintf("the noise of these rounds does not allow to say which value is within 5 %% of the best, which was %s%s; not excluded: %s", top, where, slotsList(found.Open))
 	case enough == best:
-		return fmt.Sprintf("%s%s, the best observed%s", top, where, g.smallerWords(found, line, best, enough))
+		return fmt.Sprintf("%s, the best observed%s%s", top, where, g.smallerWords(found, line, best, enough))
 	}
-	r := found.Ratio
-	return fmt.Sprintf("%s%s: %s of the best (%s)%s", g.rateWords(line[enough]), where, percentOf(r), top, g.smallerWords(found, line, best, enough))
+	return fmt.Sprintf("%s, %s of the best, %s%s%s", g.rateWords(line[enough]), percentOf(found.Ratio), top, where, g.smallerWords(found, line, best, enough))
 }
 
 // smallerWords says why it is not a smaller value.
@@ -234,8 +233,11 @@ func percentOf(e Estimate) string {
 		return "–"
 	}
 	text := fmt.Sprintf("%.0f %%", 100**e.Value)
-	if e.Low != nil && e.High != nil && *e.Low != *e.High {
-		text += fmt.Sprintf(" [%.0f to %.0f]", 100**e.Low, 100**e.High)
+	if e.Low == nil || e.High == nil {
+		return text
+	}
+	if low, high := fmt.Sprintf("%.0f", 100**e.Low), fmt.Sprintf("%.0f", 100**e.High); low != high {
+		text += fmt.Sprintf(" [%s to %s]", low, high)
 	}
 	return text
 }

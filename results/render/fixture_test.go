@@ -1,6 +1,9 @@
 package render
 
 import (
+	"maps"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -26,6 +29,8 @@ var fixtures = []struct {
 	{"inconclusive", results.Inconclusive, unclear},
 	{"partial", results.Pass, partial},
 	{"servers", results.Pass, servers},
+	{"sweep", results.Pass, swept},
+	{"sweep-open", results.Inconclusive, sweptInPart},
 	{"empty", results.Inconclusive, func(testing.TB) *results.Run { return &results.Run{} }},
 	{"odd", results.Inconclusive, odd},
 }
@@ -141,6 +146,83 @@ func servers(t testing.TB) *results.Run {
 	slow := latency("storm", 3*time.Second, 6*time.Second, 2000)
 	slow.Labels = older.Labels
 	addStep(run, older, slow)
+	return run
+}
+
+// swept is a matrix whose throughput grows with the writers as far as there are
+// slots; one of its storms was cut.
+func swept(t testing.TB) *results.Run {
+	return sweepRun(t, []results.Axis{
+		{Parameter: "groups", Values: []string{"8", "64", "512"}}, {Parameter: "max-concurrent-io", Values: []string{"4", "16", "64", "4096"}},
+	}, func(at map[string]string) []measure.Round {
+		groups, slots := whole(t, at["groups"]), whole(t, at["max-concurrent-io"])
+		took := time.Duration(1+groups/min(groups, slots)) * 25 * time.Millisecond
+		if groups == 512 && slots == 4 {
+			cut := round(0, time.Second, 4*time.Second, 300)
+			cut.Elapsed, cut.Distribution.Unfinished = 4, 212
+			return []measure.Round{cut}
+		}
+		var rounds []measure.Round
+		for i := range 3 {
+			r := round(i, took/2, took, groups)
+			r.Elapsed = took.Seconds() * []float64{1, 1.01, .99}[i] * (1 + float64(groups%7+slots%5+i%2)/500)
+			rounds = append(rounds, r)
+		}
+		return rounds
+	})
+}
+
+// sweptInPart is a sweep along one axis, interrupted, with a cell that the noise
+// says little of and one without data.
+func sweptInPart(t testing.TB) *results.Run {
+	run := sweepRun(t, []results.Axis{{Parameter: "max-concurrent-io", Values: []string{"4", "16", "64"}}}, func(at map[string]string) []measure.Round {
+		if at["max-concurrent-io"] == "64" {
+			return nil
+		}
+		var rounds []measure.Round
+		for i := range 3 {
+			r := round(i, 20*time.Millisecond, 80*time.Millisecond, 40)
+			r.Elapsed *= 1 + float64(i*whole(t, at["max-concurrent-io"]))/40
+			rounds = append(rounds, r)
+		}
+		return rounds
+	})
+	run.Notes = []string{"a note"}
+	run.Interrupted = true
+	return run
+}
+
+func whole(t testing.TB, text string) int {
+	t.Helper()
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// sweepRun is a sweep of election storms with a cell for each combination of the
+// axes' values.
+func sweepRun(t testing.TB, axes []results.Axis, rounds func(at map[string]string) []measure.Round) *results.Run {
+	run := healthy(t)
+	run.Steps, run.Measurements, run.Profile.Limits, run.Slots = nil, nil, nil, results.Slots{}
+	run.Sweep = &results.Sweep{Probe: "term-vote", Axes: axes, Metric: "storm"}
+	set := map[string]string{}
+	for _, axis := range axes {
+		set[axis.Parameter] = strings.Join(axis.Values, ",")
+	}
+	for _, at := range (profiles.Step{Set: set}).Variants() {
+		step := results.Step{Name: "term-vote", Probe: "term-vote", Labels: at, Parameters: maps.Clone(at)}
+		step.Parameters["mode"], step.Parameters["bound"] = "storm", "4s"
+		for _, axis := range axes {
+			step.Variant = strings.TrimSpace(step.Variant + " " + axis.Parameter + "=" + at[axis.Parameter])
+		}
+		if measured := rounds(at); measured != nil {
+			addStep(run, step, measure.Measurement{Metric: "storm", Unit: measure.Seconds, Rounds: measured})
+		} else {
+			addStep(run, step)
+		}
+	}
 	return run
 }
 

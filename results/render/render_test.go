@@ -126,7 +126,7 @@ func TestTextWidth(t *testing.T) {
 				if strings.TrimRight(line, " \t") != line {
 					t.Errorf("line %d ends with a blank: %q", i+1, line)
 				}
-				if strings.HasPrefix(line, "VERDICT") {
+				if strings.HasPrefix(line, "VERDICT") || strings.HasPrefix(line, "SWEEP") {
 					verdict = i
 				}
 			}

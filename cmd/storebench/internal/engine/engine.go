@@ -119,7 +119,7 @@ func Run(ctx context.Context, req Request) (*results.Run, error) {
 func (req *Request) prepare() (*plan, []profiles.Limit, error) {
 	if req.Sweep != nil {
 		plan, err := planSweep(&req.Options)
-		return plan, nil, err
+		return plan, []profiles.Limit{}, err
 	}
 	if err := req.Profile.Validate(); err != nil {
 		return nil, nil, usagef("profile %s: %w", req.Profile.Name, err)
