@@ -90,12 +90,11 @@ func (g *grid) foundWords(parameter string, line []gridCell, top int) string {
 func (g *grid) stepWords(parameter string, from, to gridCell) string {
 	x, _ := quantity(from.At[parameter])
 	y, _ := quantity(to.At[parameter])
-	mean, _, ok := g.ratio(to, from)
-	gain := ""
-	if ok {
-		gain = fmt.Sprintf(": ×%s for %s times as much", short(math.Exp(mean)), short(y/x))
+	words := fmt.Sprintf("%s at %s, %s at %s", g.rateWords(from), readable(from.At[parameter]), g.rateWords(to), readable(to.At[parameter]))
+	if before := *from.Rate.Value; before > 0 {
+		words += fmt.Sprintf(": ×%s for %s times as much", short(*to.Rate.Value/before), short(y/x))
 	}
-	return fmt.Sprintf("%s at %s, %s at %s%s", g.rateWords(from), readable(from.At[parameter]), g.rateWords(to), readable(to.At[parameter]), gain)
+	return words
 }
 
 // rateWords writes the throughput of a cell that has one.

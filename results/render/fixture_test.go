@@ -188,6 +188,12 @@ func sweptInPart(t testing.TB) *results.Run {
 		return rounds
 	})
 	run.Notes = []string{"a note"}
+	for i := range run.Measurements {
+		run.Measurements[i].Warnings = []string{"a warning of every cell"}
+	}
+	for _, step := range run.Steps[:2] {
+		run.Incidents = append(run.Incidents, results.Incident{Kind: results.OutOfTime, Step: step.Title(), Round: 4, At: started.Add(12 * time.Second), Detail: "3 of 5 rounds fitted into the budget of 15s"})
+	}
 	run.Interrupted = true
 	return run
 }

@@ -141,6 +141,31 @@ func significantShare(x float64) string {
 	return grouped(math.Round(min(x, 1e6)))
 }
 
+// cellWarnings tells each warning once, with the cell or how many met it.
+func cellWarnings(run *results.Run) []string {
+	var told []string
+	cells := map[string][]string{}
+	for _, m := range inStepOrder(run) {
+		title := run.StepOf(m).Title()
+		for _, warning := range m.Warnings {
+			if cells[warning] == nil {
+				told = append(told, warning)
+			}
+			if !slices.Contains(cells[warning], title) {
+				cells[warning] = append(cells[warning], title)
+			}
+		}
+	}
+	for i, warning := range told {
+		name := cells[warning][0]
+		if n := len(cells[warning]); n > 1 {
+			name = counted(n, "cell")
+		}
+		told[i] = name + ": " + warning
+	}
+	return told
+}
+
 // writeAskedLimits writes limits that a user holds a saved sweep against.
 func writeAskedLimits(w io.Writer, r Report) {
 	if len(r.Run.Profile.Limits) > 0 {

@@ -394,15 +394,27 @@ func writeNotes(w io.Writer, r Report) {
 	for _, note := range slices.Concat(r.Run.Notes, r.Run.Volume.Notes) {
 		tell(note)
 	}
-	for _, m := range inStepOrder(r.Run) {
-		for _, warning := range m.Warnings {
-			tell(r.Run.StepOf(m).Title() + ": " + warning)
-		}
+	for _, warning := range warnings(r.Run) {
+		tell(warning)
 	}
 	for _, note := range outOfTime(r.Run) {
 		tell(note)
 	}
 	list(w, "notes", notes)
+}
+
+// warnings are those of the measurements, with their steps.
+func warnings(run *results.Run) []string {
+	if run.Sweep != nil {
+		return cellWarnings(run)
+	}
+	var all []string
+	for _, m := range inStepOrder(run) {
+		for _, warning := range m.Warnings {
+			all = append(all, run.StepOf(m).Title()+": "+warning)
+		}
+	}
+	return all
 }
 
 // outOfTime tells once for all steps that met the same end of the budget.
@@ -419,7 +431,11 @@ func outOfTime(run *results.Run) []string {
 		steps[in.Detail] = append(steps[in.Detail], in.Step)
 	}
 	for i, detail := range details {
-		details[i] = strings.Join(steps[detail], ", ") + ": " + detail
+		names := strings.Join(steps[detail], ", ")
+		if n := len(steps[detail]); run.Sweep != nil && n > 1 {
+			names = counted(n, "cell")
+		}
+		details[i] = names + ": " + detail
 	}
 	return details
 }
