@@ -23,6 +23,7 @@ var wantedFields = []wantedField{
 	{"fileStore", "lmb", "*server.msgBlock"},
 	{"msgBlock", "mu", "sync.RWMutex"},
 	{"msgBlock", "mfn", "string"},
+	{"FileStoreConfig", "srv", "*server.Server"},
 }
 
 // layout is where the wanted fields stand, in bytes from the start of their
@@ -30,6 +31,7 @@ var wantedFields = []wantedField{
 type layout struct {
 	storeLock, storeErr, storeLast uintptr
 	blockLock, blockFile           uintptr
+	configServer                   uintptr
 }
 
 // loadLayout finds the wanted fields once for the process. It touches no disk.
@@ -41,11 +43,12 @@ var loadLayout = sync.OnceValues(func() (layout, error) {
 // findLayout looks the wanted fields up in the store's struct type and in that
 // of its blocks. A field that is gone or of another type is an error.
 func findLayout(store reflect.Type) (layout, error) {
-	owners := map[string]reflect.Type{store.Name(): store}
+	config := reflect.TypeFor[server.FileStoreConfig]()
+	owners := map[string]reflect.Type{store.Name(): store, config.Name(): config}
 	if last, ok := store.FieldByName("lmb"); ok && last.Type.Kind() == reflect.Pointer {
 		owners[last.Type.Elem().Name()] = last.Type.Elem()
 	}
-	var offsets [5]uintptr
+	var offsets [6]uintptr
 	for i, w := range wantedFields {
 		owner := owners[w.owner]
 		if owner == nil {
@@ -60,6 +63,7 @@ func findLayout(store reflect.Type) (layout, error) {
 	return layout{
 		storeLock: offsets[0], storeErr: offsets[1], storeLast: offsets[2],
 		blockLock: offsets[3], blockFile: offsets[4],
+		configServer: offsets[5],
 	}, nil
 }
 
@@ -84,6 +88,11 @@ func fileStorePointer(fs unsafe.Pointer) reflect.Value {
 	words := (*[2]unsafe.Pointer)(unsafe.Pointer(&v))
 	words[0], words[1] = unsafe.Pointer(&fileStoreType), fs
 	return reflect.ValueOf(v)
+}
+
+// setServer puts a store that is made with cfg into a server.
+func (l layout) setServer(cfg *server.FileStoreConfig, s *server.Server) {
+	*(**server.Server)(unsafe.Add(unsafe.Pointer(cfg), l.configServer)) = s
 }
 
 // The fields below are read under the lock that nats-server holds for them.

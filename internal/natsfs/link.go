@@ -50,6 +50,10 @@ func storeForceWriteFullState(fs unsafe.Pointer) error
 //go:linkname storeIsClosed github.com/nats-io/nats-server/v2/server.(*fileStore).isClosed
 func storeIsClosed(fs unsafe.Pointer) bool
 
+//nats:func (fs *fileStore) stop(delete, writeState bool) error
+//go:linkname storeStop github.com/nats-io/nats-server/v2/server.(*fileStore).stop
+func storeStop(fs unsafe.Pointer, delete, writeState bool) error
+
 //nats:func (fs *fileStore) numMsgBlocks() int
 //go:linkname storeNumMsgBlocks github.com/nats-io/nats-server/v2/server.(*fileStore).numMsgBlocks
 func storeNumMsgBlocks(fs unsafe.Pointer) int

@@ -33,8 +33,11 @@ type Options struct {
 	StoreDir string
 	// Slots is max_concurrent_io, MinSlots to MaxSlots; 0 means DefaultSlots.
 	Slots int
-	// Cipher encrypts the blocks with a key made for this server.
+	// Cipher encrypts the blocks.
 	Cipher Cipher
+	// Key is what to encrypt with: that of the server which made what lies in
+	// StoreDir. Without one a new key is made.
+	Key Key
 	// SyncAlways is sync_interval: always, an fsync for each stored message.
 	// Without it nothing is synced but by the caller.
 	SyncAlways bool
@@ -69,7 +72,7 @@ func Open(ctx context.Context, opts Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{log: &logLines{}, opts: opts, closed: make(chan struct{})}
-	if opts.Cipher.encrypts() {
+	if s.key = opts.Key; opts.Cipher.encrypts() && s.key.IsZero() {
 		s.key = NewKey()
 	}
 	ns, err := server.NewServer(s.natsOptions())
@@ -199,6 +202,10 @@ type StreamConfig struct {
 	// MaxBytes is the size that the stream holds, in bytes; 0 is without bound.
 	MaxBytes    int64
 	Compression Compression
+	// Duplicates is the window in which a message's id is remembered, 100 ms at
+	// least; 0 is nats-server's 2 minutes. A server that starts reads all messages
+	// of that time again.
+	Duplicates time.Duration
 }
 
 // CreateStream makes a stream through the normal client and returns its real
@@ -214,11 +221,36 @@ func (s *Server) CreateStream(ctx context.Context, cfg StreamConfig) (*Store, er
 	if _, err := s.js.CreateStream(ctx, cfg.client()); err != nil {
 		return nil, fmt.Errorf("create stream %q: %w", cfg.Name, err)
 	}
+	return s.Stream(cfg)
+}
+
+// Stream returns the real file store of a stream that the server has: one that
+// it made, or recovered at its start.
+func (s *Server) Stream(cfg StreamConfig) (*Store, error) {
 	stream, err := accountLookupStream(s.ns.GlobalAccount(), cfg.Name)
 	if err != nil {
 		return nil, fmt.Errorf("find stream %q: %w", cfg.Name, err)
 	}
 	return newStore(streamStore(stream), s.storeDir(cfg.Name), s.storeConfig(cfg))
+}
+
+// CreateConsumer makes a durable pull consumer, which has files of its own below
+// its stream's, through the normal client.
+func (s *Server) CreateConsumer(ctx context.Context, stream, name string) error {
+	_, err := s.js.CreateConsumer(ctx, stream, jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy})
+	if err != nil {
+		return fmt.Errorf("create consumer %q of stream %q: %w", name, stream, err)
+	}
+	return nil
+}
+
+// Consumers is how many consumers a stream of the server has.
+func (s *Server) Consumers(ctx context.Context, stream string) (int, error) {
+	found, err := s.js.Stream(ctx, stream)
+	if err != nil {
+		return 0, fmt.Errorf("find stream %q: %w", stream, err)
+	}
+	return found.CachedInfo().State.Consumers, nil
 }
 
 func (c StreamConfig) client() jetstream.StreamConfig {
@@ -233,6 +265,7 @@ func (c StreamConfig) client() jetstream.StreamConfig {
 		Discard:     jetstream.DiscardOld,
 		Storage:     jetstream.FileStorage,
 		Compression: compression,
+		Duplicates:  c.Duplicates,
 		Replicas:    1,
 	}
 }
@@ -244,6 +277,7 @@ func (s *Server) storeDir(stream string) string {
 func (s *Server) storeConfig(cfg StreamConfig) StoreConfig {
 	return StoreConfig{
 		Name:        cfg.Name,
+		Subjects:    cfg.Subjects,
 		MaxBytes:    cfg.MaxBytes,
 		Compression: cfg.Compression,
 		Cipher:      s.opts.Cipher,

@@ -17,6 +17,16 @@ type SlotWaits struct {
 	MaxWait time.Duration // the longest of them
 }
 
+// Sub is what was waited since earlier. The longest wait is known since the slots
+// were made alone: it is 0 when no wait has ended since.
+func (w SlotWaits) Sub(earlier SlotWaits) SlotWaits {
+	w.Waits, w.Wait = w.Waits-earlier.Waits, w.Wait-earlier.Wait
+	if w.Waits == 0 {
+		w.MaxWait = 0
+	}
+	return w
+}
+
 // Slots is a set of nats-server's I/O slots outside a server: at most so many
 // of the operations below are inside the kernel at once. It is safe for
 // concurrent use.

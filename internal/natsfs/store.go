@@ -27,6 +27,9 @@ type Store struct {
 type StoreConfig struct {
 	// Name is the stream's; the blocks' checksums depend on it.
 	Name string
+	// Subjects are the stream's. A Raft log has none: its messages have the empty
+	// subject, and its state holds no subjects.
+	Subjects []string
 	// MaxBytes is the size that the store holds, in bytes; 0 is without bound.
 	MaxBytes    int64
 	Compression Compression
@@ -43,8 +46,21 @@ type StoreConfig struct {
 // OpenStore opens or makes the store in dir without a server, and recovers what
 // is in it. Such a store has 4,096 slots of its own, that no counter shows,
 // and writes no log; so a caveat that nats-server would log stays unseen.
-func OpenStore(dir string, cfg StoreConfig) (*Store, error) {
+func OpenStore(dir string, cfg StoreConfig) (*Store, error) { return openStore(nil, dir, cfg) }
+
+// OpenStore opens or makes a store on its own that takes the slots of this
+// server and writes its log. It is none of the server's streams, so close it
+// before the server.
+func (s *Server) OpenStore(dir string, cfg StoreConfig) (*Store, error) {
+	return openStore(s.ns, dir, cfg)
+}
+
+func openStore(ns *server.Server, dir string, cfg StoreConfig) (*Store, error) {
 	if err := CheckVersion(); err != nil {
+		return nil, err
+	}
+	l, err := loadLayout()
+	if err != nil {
 		return nil, err
 	}
 	if err := cfg.check(); err != nil {
@@ -54,7 +70,9 @@ func OpenStore(dir string, cfg StoreConfig) (*Store, error) {
 	if cfg.Cipher.encrypts() {
 		keyGen = cfg.Key.keyGen()
 	}
-	fs, err := newFileStoreWithCreated(cfg.files(dir), cfg.stream(), time.Now().UTC(), keyGen, nil)
+	files := cfg.files(dir)
+	l.setServer(&files, ns)
+	fs, err := newFileStoreWithCreated(files, cfg.stream(), time.Now().UTC(), keyGen, nil)
 	if err != nil {
 		return nil, fmt.Errorf("open store in %s: %w", dir, err)
 	}
@@ -99,6 +117,7 @@ func (c StoreConfig) files(dir string) server.FileStoreConfig {
 func (c StoreConfig) stream() server.StreamConfig {
 	return server.StreamConfig{
 		Name:        c.Name,
+		Subjects:    c.Subjects,
 		MaxBytes:    c.MaxBytes,
 		Discard:     server.DiscardOld,
 		Storage:     server.FileStorage,
@@ -124,6 +143,9 @@ func newStore(ss server.StreamStore, dir string, cfg StoreConfig) (*Store, error
 // Dir is the store's directory; its blocks are in msgs below it.
 func (s *Store) Dir() string { return s.dir }
 
+// Alone says whether OpenStore opened it, so that Close closes it.
+func (s *Store) Alone() bool { return s.alone }
+
 // Config is what OpenStore needs to open this store again.
 func (s *Store) Config() StoreConfig { return s.cfg }
 
@@ -134,6 +156,17 @@ func (s *Store) Config() StoreConfig { return s.cfg }
 func (s *Store) StoreMsg(subject string, hdr, msg []byte) error {
 	_, _, err := s.ss.StoreMsg(subject, hdr, msg, 0)
 	return err
+}
+
+// RemoveMsg deletes a message as a client's delete does: it writes a tombstone
+// into the last block and leaves an interior delete in the stream's state. It
+// says whether the message was there.
+func (s *Store) RemoveMsg(seq uint64) (bool, error) {
+	removed, err := s.ss.RemoveMsg(seq)
+	if err != nil {
+		return removed, fmt.Errorf("remove message %d of stream %q: %w", seq, s.cfg.Name, err)
+	}
+	return removed, nil
 }
 
 // SyncBlocks does what nats-server does every sync_interval (2 minutes by
@@ -243,6 +276,25 @@ func (s *Store) State() StoreState {
 		Msgs: st.Msgs, Bytes: st.Bytes, FirstSeq: st.FirstSeq, LastSeq: st.LastSeq,
 		Blocks: storeNumMsgBlocks(s.fs),
 	}
+}
+
+// AwaitReaders returns once a reader that comes now has had the store's lock:
+// at once while nobody writes, else as late as any reader that comes with it.
+func (s *Store) AwaitReaders() {
+	lock := s.layout.lockOfStore(s.fs)
+	lock.RLock()
+	lock.RUnlock() //nolint:staticcheck // Only waiting for it.
+}
+
+// Abandon closes the store and does not write its state, which leaves its files
+// as a kill of the server would: what was acknowledged is in its blocks, and
+// index.db is older. It works on the store of a server, too; close that server
+// afterwards. Messages that an AsyncFlush store still holds are written.
+func (s *Store) Abandon() error {
+	if err := storeStop(s.fs, false, false); err != nil {
+		return fmt.Errorf("abandon store of stream %q: %w", s.cfg.Name, err)
+	}
+	return nil
 }
 
 // Close writes the state of a store that OpenStore opened and closes it,
