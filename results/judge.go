@@ -264,6 +264,7 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 	if turns, have := run.turns(m), withData(limit.Stat, m.Rounds); f.Status == Pass && have < turns {
 		f.Status, f.Reason = Inconclusive, fmt.Sprintf("holds where it was measured, which is in %d of %d rounds", have, turns)
 	}
+	f.cache(m.Rounds)
 	f.headroom(limit)
 	f.warnings(m.Warnings)
 	switch {
@@ -273,6 +274,26 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 		f.hurry(m.Rounds)
 	}
 	return f
+}
+
+// cache keeps a limit from passing on reads that the page cache answered. What is
+// too slow even so stays too slow.
+func (f *Finding) cache(rounds []measure.Round) {
+	var resident, pages int64
+	for _, r := range rounds {
+		c := r.Context.Cache
+		switch {
+		case c.Cold():
+			continue
+		case f.Status == Pass && c.Unknown != "":
+			f.Status, f.Reason = Inconclusive, "holds, but the page cache was to be cold, and "+c.Unknown
+			return
+		}
+		resident, pages = resident+c.Resident, pages+c.Pages
+	}
+	if f.Status == Pass && resident > 0 {
+		f.Status, f.Reason = Inconclusive, fmt.Sprintf("holds, but the page cache was to be cold, and %s of %s pages were still in it", grouped(resident), grouped(pages))
+	}
 }
 
 // noticeable is the share of lost processors from which on a reader should

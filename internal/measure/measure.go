@@ -59,7 +59,21 @@ type Context struct {
 	Pressure *Pressure  `json:"pressure,omitempty"`
 	CPU      *CPU       `json:"cpu,omitempty"`
 	GC       *GC        `json:"gc,omitempty"`
+	Cache    *Cache     `json:"page_cache,omitempty"`
 }
+
+// Cache is how much of the files that a round was to read from the device was in
+// the page cache when it began. It is there only where the cache had to be cold.
+type Cache struct {
+	Resident int64 `json:"resident_pages"`
+	Pages    int64 `json:"pages"`
+	// Unknown says why it could not be emptied, or nobody can tell whether it was.
+	Unknown string `json:"unknown,omitempty"`
+}
+
+// Cold says whether the files were known to be out of the page cache, or need
+// not have been.
+func (c *Cache) Cold() bool { return c == nil || c.Unknown == "" && c.Resident == 0 }
 
 // SlotWaits is how operations waited for one of nats-server's I/O slots
 // (max_concurrent_io), from its own counters (Varz.DiskIOWaitStats). A wait

@@ -80,6 +80,13 @@ func DropCache(f *os.File) error {
 	if err := f.Sync(); err != nil {
 		return fmt.Errorf("sync %s: %w", f.Name(), err)
 	}
+	return ForgetCache(f)
+}
+
+// ForgetCache is DropCache for a file that was written out before, as one of
+// many that a single sync of the file system wrote out. Pages that are not
+// written out stay.
+func ForgetCache(f *os.File) error {
 	err := withFD(f, func(fd int) error { return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) })
 	if err != nil {
 		return fmt.Errorf("drop %s from the page cache: %w", f.Name(), err)

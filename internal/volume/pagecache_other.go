@@ -16,3 +16,8 @@ func Resident(f *os.File) (resident, total int64, err error) {
 func DropCache(f *os.File) error {
 	return fmt.Errorf("drop %s from the page cache: %w", f.Name(), ErrNotSupported)
 }
+
+// ForgetCache works on Linux only; the error is ErrNotSupported.
+func ForgetCache(f *os.File) error {
+	return fmt.Errorf("drop %s from the page cache: %w", f.Name(), ErrNotSupported)
+}
