@@ -98,7 +98,7 @@ func (p *BlockSync) Run(ctx context.Context, env *Env) ([]measure.Measurement, e
 	if err != nil {
 		return nil, err
 	}
-	if err := p.fill(s); err != nil {
+	if err := p.fill(s, len(s.stores)); err != nil {
 		return nil, cutOr(err, s.close(ctx))
 	}
 	measured, err := p.newRound(s, env).run(ctx, env)
@@ -115,12 +115,12 @@ func (p *BlockSync) newRound(s *streams, env *Env) *syncRound {
 	return r
 }
 
-// fill makes every stream dirty and lets it write its state file, which the
-// sync then syncs as well. It is a message at least: a store without any has no
-// state to write.
-func (p *BlockSync) fill(s *streams) error {
+// fill makes the first n streams dirty and lets them write their state files,
+// which the sync then syncs as well. It is a message at least: a store without
+// any has no state to write.
+func (p *BlockSync) fill(s *streams, n int) error {
 	messages := max(1, int64(p.dirty())/max(1, int64(p.MessageSize)))
-	for i, store := range s.stores {
+	for i, store := range s.stores[:n] {
 		for range messages {
 			if err := s.store(i); err != nil {
 				return fmt.Errorf("fill stream %d: %w", i, err)
@@ -140,6 +140,9 @@ type syncRound struct {
 	clock   load.Clock
 	tracked []*syncedStream
 	end     atomic.Int64 // of the messages, from the start of the load; MaxInt64 while syncs go on
+	// beside is what else is done to a stream while it is synced, until ended is
+	// closed; nil for nothing.
+	beside func(stream int, ended <-chan struct{})
 
 	mu    sync.Mutex
 	syncs []measure.Stall // when each sync ended and how long it took
@@ -204,6 +207,7 @@ func (r *syncRound) syncAll(ctx context.Context, origin, duration time.Duration)
 		}
 		begin := r.clock.Now()
 		r.tracked[i].begin.Store(int64(begin))
+		finish := r.accompany(i)
 		err := r.streams.stores[i].SyncBlocks()
 		end := r.clock.Now()
 		r.tracked[i].end.Store(int64(end))
@@ -213,6 +217,22 @@ func (r *syncRound) syncAll(ctx context.Context, origin, duration time.Duration)
 			r.err = fmt.Errorf("sync stream %d: %w", i, err)
 		}
 		r.mu.Unlock()
+		finish()
+	}
+}
+
+// accompany begins what is done beside the sync of a stream. The function that
+// it returns says that the sync has ended, and waits for what is still under way.
+func (r *syncRound) accompany(stream int) (finish func()) {
+	if r.beside == nil {
+		return func() {}
+	}
+	var beside sync.WaitGroup
+	ended := make(chan struct{})
+	beside.Go(func() { r.beside(stream, ended) })
+	return func() {
+		close(ended)
+		beside.Wait()
 	}
 }
 

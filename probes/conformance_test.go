@@ -28,6 +28,8 @@ var (
 // ration of bytes is used up and begins again.
 var small = map[string]string{
 	"max-bytes": "1MiB", "groups": "8", "bound": "50ms", "dirty": "256KiB", "concurrency": "4",
+	"blocks": "3", "block-size": "64KiB", "subjects": "10", "deletes": "5",
+	"stored": "256KiB", "consumers": "3", "store-size": "1GiB",
 }
 
 // each runs a test for every registered probe.
@@ -184,6 +186,13 @@ func TestOutOfRange(t *testing.T) {
 		"max-bytes":         {"1023KiB"},
 		"rate":              {"0"},
 		"syncs":             {"0"},
+		"blocks":            {"0"},
+		"block-size":        {"4095", "9MiB"},
+		"subjects":          {"-1", "1000001"},
+		"deletes":           {"-1", "1000001"},
+		"stored":            {"4095"},
+		"consumers":         {"-1", "10001"},
+		"cut-after":         {"9ms", "11m"},
 		"bound":             {"0s", "-1s", "999us", "61s"},
 	}
 	each(t, func(t *testing.T, name string) {
@@ -306,7 +315,7 @@ func TestErrorHasItsCause(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"block-write", "block-sync"} {
+	for _, name := range []string{"block-write", "block-sync", "full-state", "recovery"} {
 		_, err := newProbe(t, name).Run(t.Context(), env(dir, time.Second))
 		if !errors.Is(err, syscall.ENOTDIR) || errors.Is(err, probes.ErrCut) {
 			t.Errorf("%s in a file: %v; want ENOTDIR", name, err)

@@ -18,24 +18,35 @@ import (
 	"storebench/internal/natsfs"
 )
 
-// streamParams are the parameters of probes that store messages in streams of
-// an embedded nats-server.
-type streamParams struct {
+// storeParams are the parameters of probes whose streams lie in an embedded
+// nats-server.
+type storeParams struct {
 	MessageSize measure.Size `param:"message-size" min:"1" max:"8388608" help:"payload of a message"`
 	Streams     int          `param:"streams" min:"1" max:"64" help:"streams, each with a store of its own"`
-	Concurrency int          `param:"concurrency" min:"1" max:"1024" help:"writers in all, spread over the streams; fewer than the streams become one a stream"`
 	Cipher      string       `param:"cipher" choices:"none,chacha,aes" help:"encryption at rest"`
 	Compression string       `param:"compression" choices:"none,s2" help:"compression of full blocks"`
-	Sync        string       `param:"sync" choices:"default,always" help:"sync_interval: default (2 minutes) or always"`
 	Slots       int          `param:"max-concurrent-io" min:"4" max:"8192" help:"I/O slots of the server"`
+}
+
+func defaultStores() storeParams {
+	return storeParams{MessageSize: 1 << 10, Streams: 4, Cipher: "none", Compression: "none", Slots: natsfs.DefaultSlots}
+}
+
+// server is what the embedded nats-server of a round below dir is to be.
+func (p storeParams) server(dir string) natsfs.Options {
+	return natsfs.Options{StoreDir: dir, Slots: p.Slots, Cipher: natsfs.Cipher(p.Cipher)}
+}
+
+// streamParams are the parameters of probes that write to streams.
+type streamParams struct {
+	storeParams
+	Concurrency int          `param:"concurrency" min:"1" max:"1024" help:"writers in all, spread over the streams; fewer than the streams become one a stream"`
+	Sync        string       `param:"sync" choices:"default,always" help:"sync_interval: default (2 minutes) or always"`
 	MaxBytes    measure.Size `param:"max-bytes" min:"1048576" help:"size of a stream; old messages are discarded, so a round has a ration of bytes"`
 }
 
 func defaultStreams() streamParams {
-	return streamParams{
-		MessageSize: 1 << 10, Streams: 4, Concurrency: 4, Cipher: "none", Compression: "none", Sync: "default",
-		Slots: natsfs.DefaultSlots, MaxBytes: 24 << 20,
-	}
+	return streamParams{storeParams: defaultStores(), Concurrency: 4, Sync: "default", MaxBytes: 24 << 20}
 }
 
 // need is the room for the streams: what they hold, a quarter more for the
@@ -81,27 +92,35 @@ const closeWait = 3 * time.Second
 
 // open starts a server below the round's directory and makes the streams.
 func (p streamParams) open(ctx context.Context, env *Env) (*streams, error) {
-	server, err := natsfs.Open(ctx, natsfs.Options{
-		StoreDir: env.Dir, Slots: p.Slots, Cipher: natsfs.Cipher(p.Cipher), SyncAlways: p.Sync == "always",
+	return p.openWith(ctx, env, func(server *natsfs.Server, i int) (*natsfs.Store, error) {
+		return server.CreateStream(ctx, natsfs.StreamConfig{
+			Name: streamName(i), Subjects: []string{streamSubject(i)}, MaxBytes: int64(p.MaxBytes), Compression: natsfs.Compression(p.Compression),
+		})
 	})
+}
+
+// openWith starts a server and makes each stream's store in it.
+func (p streamParams) openWith(ctx context.Context, env *Env, makeStore func(server *natsfs.Server, i int) (*natsfs.Store, error)) (*streams, error) {
+	options := p.server(env.Dir)
+	options.SyncAlways = p.Sync == "always"
+	server, err := natsfs.Open(ctx, options)
 	if err != nil {
 		return nil, withCause(ctx, env.Dir, fmt.Errorf("start the embedded nats-server: %w", err))
 	}
 	s := &streams{server: server, payload: payload(env.Rand, int(p.MessageSize)), dir: env.Dir}
 	for i := range p.Streams {
-		subject := fmt.Sprintf("storebench.%d", i)
-		store, err := server.CreateStream(ctx, natsfs.StreamConfig{
-			Name: fmt.Sprintf("STOREBENCH-%d", i), Subjects: []string{subject}, MaxBytes: int64(p.MaxBytes),
-			Compression: natsfs.Compression(p.Compression),
-		})
+		store, err := makeStore(server, i)
 		if err != nil {
 			return nil, cutOr(withCause(ctx, env.Dir, err), s.close(ctx))
 		}
-		s.stores, s.subjects = append(s.stores, store), append(s.subjects, subject)
+		s.stores, s.subjects = append(s.stores, store), append(s.subjects, streamSubject(i))
 	}
 	s.quiet = len(server.Warnings())
 	return s, nil
 }
+
+func streamName(i int) string    { return fmt.Sprintf("STOREBENCH-%d", i) }
+func streamSubject(i int) string { return fmt.Sprintf("storebench.%d", i) }
 
 // withCause asks the volume itself about an error that went through the log or
 // the API of nats-server, which carry only its text: a small file is written and
@@ -131,23 +150,34 @@ func writeAndSync(name string) error {
 // maxServerWarnings is how many of nats-server's own lines a round tells.
 const maxServerWarnings = 5
 
-// warn puts what nats-server logged since its streams were there, each line
-// once, into the warnings of the first measurement: earlier lines are about its
-// configuration. The lines name files; the round's directory is left out of
-// them.
+// warn puts what nats-server logged since its streams were there into the
+// warnings of the first measurement: earlier lines are about its configuration.
 func (s *streams) warn(measured []measure.Measurement) []measure.Measurement {
-	if len(measured) == 0 {
-		return measured
-	}
-	lines := s.server.Warnings()
-	first := &measured[0]
-	for _, line := range lines[min(s.quiet, len(lines)):] {
-		line = "nats-server: " + strings.ReplaceAll(line, s.dir, "…")
-		if len(first.Warnings) < maxServerWarnings && !slices.Contains(first.Warnings, line) {
-			first.Warnings = append(first.Warnings, line)
+	if len(measured) > 0 {
+		for _, line := range serverWarnings(s.server, s.quiet, s.dir) {
+			measured[0].Warnings = addWarning(measured[0].Warnings, line)
 		}
 	}
 	return measured
+}
+
+// serverWarnings are the lines that a server logged, without so many first ones.
+// They name files; the round's directory is left out of them.
+func serverWarnings(server *natsfs.Server, skip int, dir string) []string {
+	lines := slices.Clone(server.Warnings())
+	lines = lines[min(skip, len(lines)):]
+	for i := range lines {
+		lines[i] = "nats-server: " + strings.ReplaceAll(lines[i], dir, "…")
+	}
+	return lines
+}
+
+// addWarning adds each line once, and no more than a reader takes in.
+func addWarning(warnings []string, line string) []string {
+	if len(warnings) >= maxServerWarnings || slices.Contains(warnings, line) {
+		return warnings
+	}
+	return append(warnings, line)
 }
 
 // payload is half random and half the same, so that compression finds about as
@@ -160,15 +190,31 @@ func payload(random *rand.Rand, size int) []byte {
 	return b
 }
 
-// close shuts the server down. One that does not end within its bound has
-// writes in flight.
+// close closes the stores that are no streams of the server, and shuts it down.
+// What does not end within its bound has writes in flight.
 func (s *streams) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
 	defer cancel()
-	if err := s.server.Close(ctx); err != nil {
+	closed := make(chan error, 1)
+	go func() { closed <- s.closeStores() }()
+	select {
+	case err := <-closed:
+		if s.server.Close(ctx) != nil {
+			return cutOr(err, ErrCut)
+		}
+		return err
+	case <-ctx.Done():
 		return ErrCut
 	}
-	return nil
+}
+
+func (s *streams) closeStores() (err error) {
+	for _, store := range s.stores {
+		if store.Alone() {
+			err = errors.Join(err, store.Close())
+		}
+	}
+	return err
 }
 
 // store is one message on one stream.

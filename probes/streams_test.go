@@ -20,7 +20,7 @@ import (
 
 func TestWritersAreSpread(t *testing.T) {
 	for writers, want := range map[int][4]int{1: {1, 1, 1, 1}, 4: {1, 1, 1, 1}, 7: {2, 2, 2, 1}, 9: {3, 2, 2, 2}} {
-		p := streamParams{Streams: 4, Concurrency: writers}
+		p := streamParams{storeParams: storeParams{Streams: 4}, Concurrency: writers}
 		if got := [4]int{p.writers(0), p.writers(1), p.writers(2), p.writers(3)}; got != want {
 			t.Errorf("%d writers: %v, want %v", writers, got, want)
 		}
@@ -32,7 +32,7 @@ func TestSyncAlwaysHasNoFill(t *testing.T) {
 	p := &BlockSync{Rate: 1, Dirty: 8 << 20, Syncs: 1, streamParams: defaultStreams()}
 	p.Sync = "always"
 	s := openStreams(t, p.streamParams)
-	if err := p.fill(s); err != nil {
+	if err := p.fill(s, len(s.stores)); err != nil {
 		t.Fatal(err)
 	}
 	for i, store := range s.stores {

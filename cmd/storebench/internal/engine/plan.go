@@ -285,6 +285,7 @@ func workload(w profiles.Workload) map[string]string {
 		"rate":         strconv.FormatFloat(w.Rate, 'f', -1, 64),
 		"message-size": w.MessageSize.String(),
 		"streams":      strconv.Itoa(w.Streams),
+		"consumers":    strconv.Itoa(w.Consumers),
 		"groups":       strconv.Itoa(w.Groups),
 		"sync":         w.Sync,
 		"cipher":       w.Cipher,
