@@ -431,7 +431,7 @@ const serverTasks = 64
 // openStores opens the stores alone. When ctx ends first, they go on being opened
 // unseen.
 func (n *node) openStores(ctx context.Context) error {
-	p := n.probe
+	p, server := n.probe, n.server // which is forgotten once it is closed
 	stores := make([]*natsfs.Store, p.Streams)
 	var group errgroup.Group
 	group.SetLimit(min(serverTasks, p.Slots))
@@ -439,7 +439,7 @@ func (n *node) openStores(ctx context.Context) error {
 	go func() {
 		for i := range stores {
 			group.Go(func() (err error) {
-				stores[i], err = n.server.OpenStore(filepath.Join(n.files(), streamName(i)), natsfs.StoreConfig{
+				stores[i], err = server.OpenStore(filepath.Join(n.files(), streamName(i)), natsfs.StoreConfig{
 					Name: streamName(i), Subjects: []string{streamSubject(i)}, BlockSize: uint64(p.BlockSize),
 					Cipher: natsfs.Cipher(p.Cipher), Compression: natsfs.Compression(p.Compression), Key: n.key,
 				})

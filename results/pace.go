@@ -126,7 +126,7 @@ func changeOf(moments []moment, by func(moment) float64) (best change, found boo
 			continue
 		}
 		most, found = even+slow, true
-		best = change{at: by(moments[i]), before: rate(early), after: rate(late), ratio: after / before}
+		best = change{at: by(moments[i]), before: perSecond(early), after: perSecond(late), ratio: after / before}
 	}
 	return best, found
 }
@@ -151,8 +151,8 @@ func slowerThan(latency float64, moments []moment) float64 {
 	return float64(n) / float64(len(moments))
 }
 
-// rate is in operations a second.
-func rate(moments []moment) float64 {
+// perSecond is how many operations there were a second.
+func perSecond(moments []moment) float64 {
 	count, width := int64(0), 0.0
 	for _, a := range moments {
 		count, width = count+a.count, width+a.width

@@ -18,14 +18,6 @@ import (
 // it names.
 const writerEnv = "STOREBENCH_TEST_WRITER"
 
-func TestMain(m *testing.M) {
-	if dir := os.Getenv(writerEnv); dir != "" {
-		writeUntilKilled(dir)
-		return
-	}
-	os.Exit(m.Run())
-}
-
 // writeUntilKilled stores messages and says on stdout which are acknowledged.
 func writeUntilKilled(dir string) {
 	st, err := OpenStore(dir, killedConfig)

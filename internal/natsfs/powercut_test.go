@@ -24,17 +24,6 @@ const (
 	publishAlways = "STOREBENCH_TEST_PUBLISH_ALWAYS"
 )
 
-func TestMain(m *testing.M) {
-	slowvolume.ServeIfChild()
-	if dir := os.Getenv(publishDir); dir != "" {
-		if err := publish(dir, os.Getenv(publishAlways) != ""); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-	}
-	os.Exit(slowtest.Run(m.Run))
-}
-
 // publish stores messages in a server until its process is killed, and writes
 // the number of each that was acknowledged.
 func publish(dir string, always bool) error {
