@@ -269,7 +269,7 @@ func writeSlots(w io.Writer, r Report) {
 func writeSwept(w io.Writer, r Report) {
 	words := map[results.Status]string{
 		results.Pass:         "every cell was measured",
-		results.Warn:         "every cell was measured, and a limit warns",
+		results.Warn:         "every cell was measured, with a warning as told above",
 		results.Inconclusive: "incomplete or undecided, as told above",
 		results.Fail:         "the volume failed, as told above",
 	}

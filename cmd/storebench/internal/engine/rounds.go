@@ -56,7 +56,7 @@ func (e *engine) watch(keeper *process, stop context.CancelCauseFunc, ready chan
 // moment's mood nor a neighbour's wake is taken for the volume. The first set
 // keeps the profile's order, in which storms come last: on a volume that is slow
 // enough a storm leaves writes in flight that nothing ends, and what follows it
-// could not be measured.
+// could not be measured. The cells of a sweep are all alike, and have no order.
 func (e *engine) planned(ctx context.Context) {
 	sets := 0
 	for _, s := range e.plan.steps {
@@ -64,7 +64,7 @@ func (e *engine) planned(ctx context.Context) {
 	}
 	for set := 1; set <= sets; set++ {
 		order := e.plan.steps
-		if set > 1 {
+		if set > 1 || e.plan.sweep != nil {
 			order = e.shuffled(order)
 		}
 		for _, s := range order {
