@@ -71,6 +71,7 @@ func newGrid(run *Run) *grid {
 		if m := run.metric(step, run.Sweep.Metric); m != nil {
 			c.Rounds = len(m.Rounds)
 			c.P99 = g.latency(m.Rounds)
+			c.Median, c.Short = typical(m.Rounds, step)
 			c.rates = ratesOf(m.Rounds)
 		}
 		if m := run.metric(step, run.Sweep.ThroughputMetric); m != nil {
@@ -141,6 +142,20 @@ func (g *grid) latency(rounds []measure.Round) Estimate {
 		}
 	}
 	return Estimate{Value: finite(most)}
+}
+
+// fewInARow is how many operations one after another a turn must hold at least.
+const fewInARow = 3
+
+// typical is the median latency of all rounds, and whether a turn of a closed
+// loop is too short for it. A turn of a storm is as long as the storm.
+func typical(rounds []measure.Round, step Step) (median *float64, short bool) {
+	ds := distributions(rounds)
+	if len(ds) == 0 {
+		return nil, false
+	}
+	half, _ := quantileOf(merged(ds), .5)
+	return finite(half), step.closed() && step.Duration > 0 && fewInARow*half > step.Duration.Seconds()
 }
 
 // ratesOf are the operations a second of each round. A metric with one value a

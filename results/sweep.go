@@ -93,8 +93,13 @@ type Cell struct {
 	Step   string            `json:"step"` // its title
 	At     map[string]string `json:"at"`   // the value on each axis
 	Rounds int               `json:"rounds"`
+	Median *float64          `json:"median_seconds,omitempty"`
 	P99    Estimate          `json:"p99"`        // seconds
 	Rate   Estimate          `json:"throughput"` // in the matrix's unit; the mean of the rounds
+	// Short says that a turn of the cell is too short for its operations: so few
+	// fit in one after another that where it begins and ends decides the
+	// throughput, which the noise between rounds does not show.
+	Short bool `json:"short_turn,omitempty"`
 }
 
 // Estimate is a figure with its interval (97.5 % a side), each part nil where it

@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -140,6 +141,19 @@ func TestEvaluateMetrics(t *testing.T) {
 	run.Sweep.ThroughputMetric = "throughput"
 	if m := Evaluate(run); m.Unit != measure.BytesPerSecond || *m.Cells[1].Rate.Value != 1<<20 {
 		t.Errorf("throughput %s, %+v", m.Unit, m.Cells[1].Rate)
+	}
+}
+
+// TestShortTurn: a turn must hold some operations one after another, where it is
+// the turn that ends them.
+func TestShortTurn(t *testing.T) {
+	short := func(turn time.Duration, mode string) bool {
+		run := sweepOf([]Axis{axis("concurrency", "1", "4")}, func(map[string]string) []float64 { return []float64{100} })
+		run.Steps[0].Duration, run.Steps[0].Parameters = turn, map[string]string{"mode": mode}
+		return Evaluate(run).Cells[0].Short // its operations take 1 ms
+	}
+	if !short(2*time.Millisecond, "closed") || short(10*time.Millisecond, "closed") || short(2*time.Millisecond, "storm") || short(2*time.Millisecond, "open") {
+		t.Error("of turns of 2 ms and 10 ms in closed loop only the first is too short, and no storm's and no open loop's is")
 	}
 }
 

@@ -173,7 +173,7 @@ func swept(t testing.TB) *results.Run {
 }
 
 // sweptInPart is a sweep along one axis, interrupted, with a cell that the noise
-// says little of and one without data.
+// says little of, one with too short a turn and one without data.
 func sweptInPart(t testing.TB) *results.Run {
 	run := sweepRun(t, []results.Axis{{Parameter: "max-concurrent-io", Values: []string{"4", "16", "64"}}}, func(at map[string]string) []measure.Round {
 		if at["max-concurrent-io"] == "64" {
@@ -188,6 +188,7 @@ func sweptInPart(t testing.TB) *results.Run {
 		return rounds
 	})
 	run.Notes = []string{"a note"}
+	run.Steps[1].Parameters["mode"], run.Steps[1].Duration = "write", 50*time.Millisecond // too short a turn
 	for i := range run.Measurements {
 		run.Measurements[i].Warnings = []string{"a warning of every cell"}
 	}

@@ -54,6 +54,21 @@ func writeMatrix(w io.Writer, r Report) {
 	if slices.ContainsFunc(m.Cells, func(c results.Cell) bool { return unsupported(m, c) }) {
 		paragraph(w, "", "", "~ too few operations to say with confidence what a p99 is at most")
 	}
+	writeShort(w, m)
+}
+
+// writeShort tells of turns that are too short, and how long they should be.
+func writeShort(w io.Writer, m *results.Matrix) {
+	const inARow = 5
+	longest := 0.0
+	for _, c := range m.Cells {
+		if c.Short && c.Median != nil {
+			longest = max(longest, *c.Median)
+		}
+	}
+	if longest > 0 {
+		paragraph(w, "", "", fmt.Sprintf("! so few operations fit into a turn one after another that its ends decide the throughput: --duration %.0fs would hold %d of them", math.Ceil(inARow*longest), inARow))
+	}
 }
 
 // writeColumn writes a sweep of one parameter.
@@ -127,6 +142,9 @@ func unsupported(m *results.Matrix, c results.Cell) bool {
 func cellRate(m *results.Matrix, c results.Cell) string {
 	e := c.Rate
 	text := figure(e.Value, m.Unit)
+	if c.Short {
+		text = "!" + text
+	}
 	if e.Value == nil || e.High == nil || !(*e.Value > 0) {
 		return text
 	}
