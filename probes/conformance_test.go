@@ -315,7 +315,7 @@ func TestErrorHasItsCause(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"block-write", "block-sync", "full-state", "recovery"} {
+	for _, name := range []string{"block-write", "block-sync", "full-state", "recovery", "last-checksum", "mixed", "consumer-state"} {
 		_, err := newProbe(t, name).Run(t.Context(), env(dir, time.Second))
 		if !errors.Is(err, syscall.ENOTDIR) || errors.Is(err, probes.ErrCut) {
 			t.Errorf("%s in a file: %v; want ENOTDIR", name, err)

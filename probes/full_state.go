@@ -31,7 +31,7 @@ type FullState struct {
 
 var _ = register(func() Probe {
 	return &FullState{
-		Mode: "sync", Blocks: 4, BlockSize: 256 << 10, Subjects: 100, Rate: 1000, Dirty: 8 << 20, Syncs: 2,
+		Mode: "sync", Blocks: 1, BlockSize: 4 << 20, Subjects: 100, Rate: 1000, Dirty: 8 << 20, Syncs: 2,
 		streamParams: defaultStreams(),
 	}
 })
@@ -110,7 +110,11 @@ func (p *FullState) Run(ctx context.Context, env *Env) ([]measure.Measurement, e
 	if err != nil {
 		return nil, err
 	}
-	if err := q.build(ctx, s); err != nil {
+	err = q.build(ctx, s)
+	if err == nil {
+		err = reopen(s)
+	}
+	if err != nil {
 		return nil, cutOr(err, s.close(ctx))
 	}
 	run := q.meetSyncs
@@ -169,6 +173,28 @@ func (p *FullState) build(ctx context.Context, s *streams) error {
 				return err
 			}
 		}
+	}
+	return nil
+}
+
+// reopen opens the stores again once they are written out, so that the round's
+// syncs have no blocks of the preparation to sync.
+func reopen(s *streams) error {
+	for _, store := range s.stores {
+		if err := store.Close(); err != nil {
+			return err
+		}
+	}
+	if err := settle(s.dir); err != nil {
+		return err
+	}
+	for i, store := range s.stores {
+		again, err := s.server.OpenStore(store.Dir(), store.Config())
+		if err != nil {
+			s.stores = s.stores[:i] // the others are closed
+			return err
+		}
+		s.stores[i] = again
 	}
 	return nil
 }

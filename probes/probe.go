@@ -31,6 +31,9 @@ type Info struct {
 	Why     string   // what breaks in NATS when this is slow
 	Metrics []Metric // the first is the one that a limit without a metric means
 	Need    Need     // what a round with these parameters takes at most
+	// Foretold is the size of a store in bytes that the round tells something of
+	// without making it; it cannot be larger than the volume.
+	Foretold int64
 	// Extra is what a round may take on a volume that answers, besides its
 	// warm-up and duration: preparation, and what is waited for until it is cut.
 	Extra time.Duration

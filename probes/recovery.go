@@ -55,8 +55,9 @@ func (p *Recovery) Info() Info {
 			{"lost_messages", measure.Count, "acknowledged messages that the streams do not have after the restart"},
 			{"restart_of_store", measure.Seconds, "how long the restart would take with store-size bytes in the streams"},
 		},
-		Need:  p.need(),
-		Extra: p.CutAfter + 2*closeWait + preparation(int64(p.Streams)*int64(p.Stored)) + time.Duration(p.Consumers)*groupPreparation,
+		Need:     p.need(),
+		Foretold: int64(p.StoreSize),
+		Extra:    p.CutAfter + 2*closeWait + preparation(int64(p.Streams)*int64(p.Stored)) + time.Duration(p.Consumers)*groupPreparation,
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 )
 
 func TestNames(t *testing.T) {
-	want := []string{"quick", "raft", "strict", "sync-always"}
+	want := []string{"full", "incident-slow-storage", "quick", "raft", "strict", "sync-always"}
 	if diff := cmp.Diff(want, profiles.Names()); diff != "" {
 		t.Error(diff)
 	}
@@ -122,8 +122,8 @@ func TestLoadRefuses(t *testing.T) {
 		return path
 	}
 	for _, tc := range []struct{ name, path, want string }{
-		{"mistyped name", "quik", `profile "quik" is neither built in nor a file (did you mean quick? built in are quick, raft, strict, sync-always)`},
-		{"unknown name", "gold", `(built in are quick, raft, strict, sync-always)`},
+		{"mistyped name", "quik", `profile "quik" is neither built in nor a file (did you mean quick? built in are full, incident-slow-storage, quick, raft, strict, sync-always)`},
+		{"unknown name", "gold", `(built in are full, incident-slow-storage, quick, raft, strict, sync-always)`},
 		{"no name", "", `profile "" is neither built in nor a file`},
 		{"no such file", filepath.Join(dir, "none.yaml"), "neither built in nor a file"},
 		{"directory", dir, "is a directory; name a file in it"},

@@ -606,6 +606,10 @@ func (f *Finding) caseOf(run *Run, limit *profiles.Limit, all []measure.Round) c
 	c := cause.Case{
 		FileSystem: run.Volume.FileSystem, Rounds: rounds, Throughout: throughout(limit, all), Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
 	}
+	if limit.Metric == lostMetric {
+		c.Kind = cause.Lost
+		return c
+	}
 	switch limit.Stat.Name {
 	case profiles.StatQuantile:
 		c.Kind = cause.Share
@@ -636,6 +640,9 @@ func throughout(limit *profiles.Limit, rounds []measure.Round) bool {
 // stormMetric is the latency of operations that all begin at once: the longest
 // is no outlier but the whole.
 const stormMetric = "storm"
+
+// lostMetric counts acknowledged messages that are not there. It is no latency.
+const lostMetric = "lost_messages"
 
 // drain is how long the worst of some storms would have taken in seconds, had
 // it gone on at its rate after it was cut; infinite when none was done by then.

@@ -103,6 +103,39 @@ func TestJudgeStatistics(t *testing.T) {
 	}
 }
 
+// TestJudgeColdReads: what the page cache answered does not make a volume fast
+// enough; but what is too slow even so is too slow.
+func TestJudgeColdReads(t *testing.T) {
+	fast, slow := latencies(ops{1000, 1 * ms}), latencies(ops{1000, 50 * ms})
+	tests := []struct {
+		name   string
+		round  measure.Round
+		caches []*measure.Cache
+		want   Status
+		reason string
+	}{
+		{"cold", fast, []*measure.Cache{{Pages: 10}, {Pages: 10}}, Pass, "holds"},
+		{"need not be cold", fast, []*measure.Cache{nil, nil}, Pass, "holds"},
+		{"warm in one round", fast, []*measure.Cache{{Pages: 10}, {Pages: 1000, Resident: 3}}, Inconclusive, "3 of 1,000 pages were still in it"},
+		{"nobody can tell", fast, []*measure.Cache{{Unknown: "it cannot be asked"}, nil}, Inconclusive, "it cannot be asked"},
+		{"too slow though it was warm", slow, []*measure.Cache{{Pages: 10, Resident: 10}}, Fail, "beyond the bound"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var rounds []measure.Round
+			for _, c := range tt.caches {
+				r := tt.round
+				r.Context.Cache = c
+				rounds = append(rounds, r)
+			}
+			f := Judge(runOf(t, rounds, "disk.write p99 < 10ms")).Findings[0]
+			if f.Status != tt.want || f.Undecided || !strings.Contains(f.Reason, tt.reason) {
+				t.Errorf("%s (undecided %v): %s; want %s: %s", f.Status, f.Undecided, f.Reason, tt.want, tt.reason)
+			}
+		})
+	}
+}
+
 // TestJudgeLostOperations shows that an operation without a latency counts as
 // slower than every bound.
 func TestJudgeLostOperations(t *testing.T) {

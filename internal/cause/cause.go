@@ -63,6 +63,7 @@ const (
 	Whole   Kind = iota // all of them: a rate, a mean, the drain of a storm
 	Share               // how many are slow: a quantile
 	Longest             // the longest of them
+	Lost                // that what was acknowledged is not there
 )
 
 // The thresholds of the rules, as shares of a round's time. They are set far
@@ -85,7 +86,7 @@ const (
 // first because a queue before the disk makes a slow device look idle, the
 // machine's own shortages before the volume's.
 var rules = []func(Case) (Cause, bool){
-	slots, cpu, memory, throttle, device, fileSystem,
+	lost, slots, cpu, memory, throttle, device, fileSystem,
 }
 
 // Find names the cause of a latency.
@@ -96,6 +97,19 @@ func Find(c Case) Cause {
 		}
 	}
 	return Cause{Name: Unknown, Evidence: seen(c)}
+}
+
+// lost: no load makes a volume give back other bytes than were written to it, so
+// nothing that was going on beside it explains that.
+func lost(c Case) (Cause, bool) {
+	if c.Kind != Lost {
+		return Cause{}, false
+	}
+	const evidence = "acknowledged messages were not there when the store was read again"
+	if known := slices.ContainsFunc(c.Rounds, func(r measure.Round) bool { return r.Context.Device != nil }); known {
+		return Cause{Device, []string{evidence + " from " + deviceName(c) + " or the file system on it"}}, true
+	}
+	return Cause{FileSystem, []string{evidence}}, true
 }
 
 // slots: most of the operations' time was spent waiting for an I/O slot.

@@ -206,6 +206,22 @@ func TestCPUMustExplain(t *testing.T) {
 	}
 }
 
+// TestLost: whatever else was going on, it is not why messages are gone.
+func TestLost(t *testing.T) {
+	busy := observed{io: .9, memory: .5, steal: .9, busy: 1}
+	for _, tt := range []struct {
+		name   string
+		device bool
+		want   Name
+	}{{"on a device", true, Device}, {"on none", false, FileSystem}} {
+		t.Run(tt.name, func(t *testing.T) {
+			busy.noDevice = !tt.device
+			c := Case{FileSystem: "ext4", Kind: Lost, Shortfall: 1.01, Rounds: []measure.Round{{Elapsed: 1, Context: busy.context()}}}
+			check(t, Find(c), tt.want, "not there when the store was read again")
+		})
+	}
+}
+
 func TestOfHost(t *testing.T) {
 	for name, want := range map[Name]bool{
 		Slots: false, Device: false, Throttle: false, CPU: true, Memory: true, FileSystem: false, Network: false, Unknown: false,

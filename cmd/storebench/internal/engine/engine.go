@@ -318,6 +318,11 @@ func (e *engine) less() string {
 
 // room compares what the steps need with what is free, and keeps a reserve.
 func (e *engine) room(f volume.Facts) error {
+	for _, s := range e.plan.steps {
+		if foretold := s.probe.Info().Foretold; foretold > f.SizeBytes {
+			return usagef("step %s: a store of %s does not fit on %s, which has %s in all: ask for a smaller one", s.Title(), size(foretold), f.Path, size(f.SizeBytes))
+		}
+	}
 	e.reserve = e.req.Reserve.Bytes
 	if e.reserve == 0 {
 		e.reserve = int64(e.req.Reserve.Share * float64(f.SizeBytes))

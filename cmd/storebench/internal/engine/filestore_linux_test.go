@@ -1,0 +1,120 @@
+package engine_test
+
+import (
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"storebench/internal/cause"
+	"storebench/internal/slowvolume"
+	"storebench/internal/slowvolume/slowtest"
+	"storebench/results"
+)
+
+// An encrypted block is read whole for its last checksum, of a plain one 8 bytes;
+// both come from the disk.
+func TestLastChecksumReads(t *testing.T) {
+	const block = 1 << 20
+	for cipher, want := range map[string]struct {
+		call string
+		fits func(bytes int) bool
+	}{
+		"chacha": {`read`, func(bytes int) bool { return bytes > block*9/10 && bytes <= block }},
+		"none":   {`pread64`, func(bytes int) bool { return bytes == 8 }},
+	} {
+		t.Run(cipher, func(t *testing.T) {
+			doc := filepath.Join(t.TempDir(), "run.json")
+			lines := trace(t, "read,pread64", "check", target(t), "--profile", "full", "--only", "last-checksum", "--budget", "20s",
+				"--set", "last-checksum.cipher="+cipher, "--set", "last-checksum.block-size=1MiB", "--set", "last-checksum.concurrency=2",
+				"--limit", "last-checksum.disk max < 1h", "-o", "json="+doc)
+			seen := 0
+			for _, line := range lines {
+				if got := blockRead.FindStringSubmatch(line); got != nil {
+					bytes, _ := strconv.Atoi(got[2])
+					if got[1] != want.call || !want.fits(bytes) {
+						t.Errorf("a block was read otherwise: %s", line)
+					}
+					seen++
+				}
+			}
+			if seen == 0 {
+				t.Error("no block was read")
+			}
+			fromDisk(t, document(t, doc), "cold")
+		})
+	}
+}
+
+// blockRead is a call that reads from a block's file, with what it returned. The
+// end of a call that another thread interrupts stands in a line of its own.
+var blockRead = regexp.MustCompile(`(read|pread64)\(\d+<[^>]*\.blk>.* = (\d+)$`)
+
+// fromDisk fails the test unless the page cache was empty before every round of a
+// metric, and the device read something in each.
+func fromDisk(t *testing.T, run judged, metric string) {
+	t.Helper()
+	rounds := 0
+	for _, m := range run.Measurements {
+		for i, r := range m.Rounds {
+			if m.Metric != metric {
+				continue
+			}
+			rounds++
+			if c := r.Context.Cache; c == nil || !c.Cold() || c.Pages == 0 {
+				t.Errorf("%s, round %d: the page cache was not emptied: %+v", m.Step, i+1, c)
+			}
+			if d := r.Context.Device; d != nil && d.Reads == 0 {
+				t.Errorf("%s, round %d: the device read nothing", m.Step, i+1)
+			}
+		}
+	}
+	if rounds == 0 {
+		t.Errorf("%s was not measured", metric)
+	}
+}
+
+// Many reads of encrypted blocks behind few slots are slow because of the slots;
+// behind many because of the disk.
+func TestSlowChecksumsNameSlots(t *testing.T) {
+	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "read 100ms")})
+	o, run := conclusive(t, 3, func(doc string) outcome {
+		return storebench(t, "check", volume.Path(), "--profile", "full", "--only", "last-checksum", "--max-concurrent-io", "4,16,4096",
+			"--set", "last-checksum.cipher=chacha", "--set", "last-checksum.block-size=128KiB", "--set", "last-checksum.concurrency=64",
+			"--limit", "last-checksum.disk max < 50ms", "-o", "text", "-o", "json="+doc)
+	})
+	for slots, want := range map[string]cause.Name{"4": cause.Slots, "16": cause.Slots, "4096": cause.Device} {
+		f := run.finding(t, "last-checksum.disk max", "last-checksum max-concurrent-io="+slots)
+		requireStatus(t, o, f, results.Fail)
+		if f.Cause == nil || f.Cause.Name != want {
+			t.Errorf("%s slots: cause %v, want %s\n%s", slots, f.Cause, want, o.stdout)
+		}
+	}
+	empty(t, volume.Path())
+}
+
+// On a volume with slow reads the restart of the profile's server outlasts the
+// 10 s after which a leader counts its quorum as lost.
+func TestSlowReadsFailRecovery(t *testing.T) {
+	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "read 300ms")})
+	o, run := conclusive(t, 3, func(doc string) outcome {
+		return storebench(t, "check", volume.Path(), "--only", "recovery", "-o", "text", "-o", "json="+doc)
+	})
+	f := run.finding(t, "recovery.restart max", "recovery")
+	requireStatus(t, o, f, results.Fail)
+	if f.Cause == nil || f.Cause.Name != cause.Device {
+		t.Errorf("cause %v, want device\n%s", f.Cause, o.stdout)
+	}
+	empty(t, volume.Path())
+}
+
+// A store that the volume could not hold is refused before anything is written.
+func TestStoreThatDoesNotFit(t *testing.T) {
+	dir := target(t)
+	o := storebench(t, "check", dir, "--only", "recovery", "--set", "recovery.store-size=900TB")
+	requireCode(t, o, 2)
+	if !regexp.MustCompile(`a store of .* does not fit on`).MatchString(o.stderr) {
+		t.Errorf("the error does not say what does not fit: %s", o.stderr)
+	}
+	empty(t, dir)
+}
