@@ -12,6 +12,10 @@ import (
 	"storebench/internal/volume"
 )
 
+// persistenceRule is the name of the rule that a volume keeps what it
+// acknowledged.
+const persistenceRule = "the volume persists"
+
 // persistence fails a volume that is known not to keep what it acknowledged.
 func persistence(run *Run) []Finding {
 	p := run.Volume.Persistence
@@ -19,7 +23,7 @@ func persistence(run *Run) []Finding {
 		return nil
 	}
 	return []Finding{{
-		Name: "the volume persists", Status: Fail, Reason: p.How,
+		Name: persistenceRule, Status: Fail, Reason: p.How,
 		Cause:   &cause.Cause{Name: cause.FileSystem, Evidence: []string{p.How}},
 		Meaning: "acknowledged messages, votes and terms are gone after a power cut or a restart of the machine; Raft relies on them",
 	}}

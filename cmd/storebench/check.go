@@ -76,7 +76,8 @@ Exit codes: 0 pass (warnings included), 1 the tool failed, 2 usage, 3 fail,
 	flags.StringArrayVar(&f.labels, "label", nil, "label of the run, KEY=VALUE (repeatable)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of all randomness (default: a new one, shown in the report)")
 	addJudging(cmd, &f.limits, &f.failOn)
-	f.out.addTo(cmd)
+	f.out.addTo(cmd, render.Names())
+	f.out.addDetail(cmd)
 	return cmd
 }
 
@@ -100,7 +101,7 @@ func runAndReport(cmd *cobra.Command, req engine.Request, out *outputs, failOnWa
 	if err := out.check(); err != nil {
 		return err
 	}
-	show := newProgress(os.Stderr)
+	show := newProgress(os.Stderr, out.quiet)
 	req.Observe = show.observe
 	run, err := engine.Run(cmd.Context(), req)
 	show.end()
@@ -111,7 +112,7 @@ func runAndReport(cmd *cobra.Command, req engine.Request, out *outputs, failOnWa
 		return err
 	}
 	report := render.NewReport(run)
-	unwritten := out.write(cmd.Context(), cmd.OutOrStdout(), report)
+	unwritten := out.write(cmd.Context(), cmd.OutOrStdout(), out.report(report))
 	if unwritten != nil || !out.saves() {
 		sayWhereKept(cmd.Context(), run)
 	}

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"storebench/cmd/storebench/internal/engine"
@@ -21,8 +24,10 @@ const saveWait = 2 * time.Second
 
 // outputs is the one way out: -o FORMAT[=FILE], repeatable.
 type outputs struct {
-	specs  []string
-	parsed []output
+	names          []string // of the formats that can tell what there is to tell
+	specs          []string
+	quiet, verbose bool
+	parsed         []output
 }
 
 // output is one format and where it goes.
@@ -31,18 +36,34 @@ type output struct {
 	place
 }
 
-func (o *outputs) addTo(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVarP(&o.specs, "output", "o", nil,
-		fmt.Sprintf("write FORMAT[=FILE], repeatable: %s; without FILE to stdout; a FILE that ends in .zst is compressed", strings.Join(render.Names(), ", ")))
+// teller writes what there is to tell in a format.
+type teller func(f render.Format, w io.Writer, colour bool) error
+
+// addTo adds the flags of a command that tells something in formats of these
+// names.
+func (o *outputs) addTo(cmd *cobra.Command, names []string) {
+	o.names = names
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&o.specs, "output", "o", nil,
+		fmt.Sprintf("write FORMAT[=FILE], repeatable: %s; without FILE to stdout; a FILE that ends in .zst is compressed", strings.Join(names, ", ")))
+}
+
+// addDetail adds the flags that say how much a person wants to read.
+func (o *outputs) addDetail(cmd *cobra.Command) {
+	cmd.Flags().BoolVarP(&o.quiet, "quiet", "q", false, "tell in text only the verdict and what does not hold, and show no progress")
+	cmd.Flags().BoolVarP(&o.verbose, "verbose", "v", false, "tell in text every round, and what every limit means")
 }
 
 // check finds every mistake before anything is measured. Plain text goes to
 // stdout unless something else does.
 func (o *outputs) check() error {
+	if o.quiet && o.verbose {
+		return usagef("--quiet and --verbose are opposites: give one")
+	}
 	o.parsed = nil
 	taken := map[string]bool{}
 	for _, spec := range o.specs {
-		out, err := parseOutput(spec)
+		out, err := o.parse(spec)
 		if err != nil {
 			return err
 		}
@@ -62,11 +83,14 @@ func (o *outputs) check() error {
 	return nil
 }
 
-func parseOutput(spec string) (output, error) {
+func (o *outputs) parse(spec string) (output, error) {
 	name, file, toFile := strings.Cut(spec, "=")
 	format, err := render.Find(name)
 	if err != nil {
 		return output{}, asUsage(err)
+	}
+	if !slices.Contains(o.names, name) {
+		return output{}, usagef("-o %s: the format %s cannot tell this; %s can", spec, name, strings.Join(o.names, ", "))
 	}
 	if toFile && file == "" {
 		return output{}, usagef("-o %s: a file name is missing after the equals sign", spec)
@@ -86,26 +110,40 @@ func (o *outputs) saves() bool {
 	return false
 }
 
-// write renders the report: what goes to stdout first, because a file may lie
-// on the dead volume.
-func (o *outputs) write(ctx context.Context, stdout io.Writer, r render.Report) error {
+// report tells a report in as much detail as the user wants.
+func (o *outputs) report(r render.Report) teller {
+	switch {
+	case o.quiet:
+		r.Detail = render.Brief
+	case o.verbose:
+		r.Detail = render.Full
+	}
+	return func(f render.Format, w io.Writer, colour bool) error {
+		r.Colour = colour
+		return f.Render(w, r)
+	}
+}
+
+// write tells it in every format: what goes to stdout first, because a file may
+// lie on the dead volume.
+func (o *outputs) write(ctx context.Context, stdout io.Writer, tell teller) error {
 	var failed error
 	for _, out := range o.parsed {
 		if out.file == "" {
-			failed = errors.Join(failed, out.format.Render(stdout, r))
+			failed = errors.Join(failed, tell(out.format, stdout, showsColour(stdout)))
 		}
 	}
 	for _, out := range o.parsed {
 		if out.file != "" {
-			failed = errors.Join(failed, out.writeFile(ctx, r))
+			failed = errors.Join(failed, out.writeFile(ctx, tell))
 		}
 	}
 	return failed
 }
 
-func (out output) writeFile(ctx context.Context, r render.Report) error {
+func (out output) writeFile(ctx context.Context, tell teller) error {
 	var data bytes.Buffer
-	if err := out.format.Render(&data, r); err != nil {
+	if err := tell(out.format, &data, false); err != nil {
 		return err
 	}
 	packed, err := results.Compress(out.file, data.Bytes())
@@ -113,8 +151,37 @@ func (out output) writeFile(ctx context.Context, r render.Report) error {
 		return err
 	}
 	if out.open != nil {
-		_, err := out.open.Write(packed)
-		return errors.Join(err, out.open.Close())
+		return writeOpen(out.open, packed)
 	}
 	return engine.Save(context.WithoutCancel(ctx), out.file, packed, saveWait)
+}
+
+// writeOpen writes in place. What a regular file held before is longer than
+// nothing and must not stay behind the new text.
+func writeOpen(f *os.File, data []byte) error {
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		err = f.Truncate(0)
+	}
+	if err == nil {
+		_, err = f.Write(data)
+	}
+	return errors.Join(err, f.Close())
+}
+
+// showsColour says whether somebody looks at a terminal that shows colours and
+// wants them (https://no-color.org).
+func showsColour(w io.Writer) bool {
+	f, isFile := w.(*os.File)
+	if !isFile || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" || !text.ANSICodesSupported {
+		return false
+	}
+	return isTerminal(f)
+}
+
+// isTerminal says whether a person may be behind a file. /dev/null is one, too,
+// which does no harm.
+func isTerminal(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -17,7 +17,8 @@ const answerWait = 3 * time.Second
 // place is where an output goes; the zero value is stdout.
 type place struct {
 	file string // absolute
-	// open is a pipe, a device or a descriptor of the shell's. It is opened
+	// open is a pipe, a device, a descriptor of the shell's, or a file in a
+	// directory that takes no other (a container's termination log). It is opened
 	// before the run, because a worker, to which files are left, inherits none of
 	// the shell's descriptors. A write to it takes as long as its reader does, as
 	// with stdout. It is nil for a file.
@@ -91,7 +92,7 @@ func inherited(number int, file string) (place, error) {
 // target is what was found under the name of an output.
 type target struct {
 	path    string // absolute
-	regular bool   // a file, or nothing yet
+	regular bool   // a file that can be replaced, or nothing yet
 }
 
 // lookAt says what a file is and whether it could be written.
@@ -100,6 +101,7 @@ func lookAt(file string) (target, error) {
 	if err != nil {
 		return target{}, usagef("-o %s: %w", file, err)
 	}
+	path = resolved(path)
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return target{path: path}, refuseKind(file, info.Mode())
 	}
@@ -108,10 +110,24 @@ func lookAt(file string) (target, error) {
 		return target{}, usagef("-o: the directory %s of %s does not exist; make it first", dir, file)
 	}
 	probe, err := os.CreateTemp(dir, ".storebench-*")
-	if err != nil {
+	if err == nil {
+		return target{path, true}, errors.Join(probe.Close(), os.Remove(probe.Name()))
+	}
+	if _, missing := os.Stat(path); missing != nil {
 		return target{}, usagef("-o: %s cannot be written: %w", file, err)
 	}
-	return target{path, true}, errors.Join(probe.Close(), os.Remove(probe.Name()))
+	return target{path: path}, nil // nothing can stand beside it, so it is written in place
+}
+
+// resolved is where links lead, so that one file under two names is found out.
+func resolved(path string) string {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		return real
+	}
+	if dir, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		return filepath.Join(dir, filepath.Base(path))
+	}
+	return path
 }
 
 // refuseKind refuses what a report must not be written into.

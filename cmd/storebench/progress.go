@@ -11,17 +11,18 @@ import (
 )
 
 // progressView shows a run on stderr: a bar on a terminal, a line a step
-// elsewhere. The engine reports from one goroutine, the one that Run was called
+// elsewhere, and only notes to a user who wants it quiet. The engine reports from one goroutine, the one that Run was called
 // in; the bar is drawn by another, and go-pretty locks what both touch.
 type progressView struct {
 	out     *os.File
+	quiet   bool
 	bar     progress.Writer
 	tracker *progress.Tracker
 }
 
-func newProgress(out *os.File) *progressView {
-	v := &progressView{out: out}
-	if info, err := out.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+func newProgress(out *os.File, quiet bool) *progressView {
+	v := &progressView{out: out, quiet: quiet}
+	if quiet || !isTerminal(out) {
 		return v
 	}
 	v.bar = progress.NewWriter()
@@ -55,7 +56,7 @@ func (v *progressView) line(p engine.Progress) {
 	switch {
 	case p.Note != "":
 		fmt.Fprintln(v.out, p.Note)
-	case p.Done && p.Round == p.Rounds:
+	case p.Done && p.Round == p.Rounds && !v.quiet:
 		fmt.Fprintf(v.out, "%3.0f %%  %s: %d rounds done\n", 100*p.Overall, p.Step, p.Rounds)
 	}
 }

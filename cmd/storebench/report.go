@@ -41,11 +41,12 @@ saved runs.`,
 			if err := out.check(); err != nil {
 				return err
 			}
-			unwritten := out.write(cmd.Context(), cmd.OutOrStdout(), render.NewReport(run))
+			unwritten := out.write(cmd.Context(), cmd.OutOrStdout(), out.report(render.NewReport(run)))
 			return ending(unwritten, verdictCode(run, results.Judge(run), failOn == "warn"))
 		},
 	}
-	out.addTo(cmd)
+	out.addTo(cmd, render.Names())
+	out.addDetail(cmd)
 	addJudging(cmd, &limits, &failOn)
 	return cmd
 }

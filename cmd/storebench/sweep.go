@@ -11,6 +11,7 @@ import (
 	"storebench/cmd/storebench/internal/engine"
 	"storebench/internal/natsfs"
 	"storebench/profiles"
+	"storebench/results/render"
 )
 
 // sweepFlags are the flags of sweep as they were typed.
@@ -70,7 +71,8 @@ error, or does not persist, 4 a cell has no data, 130 interrupted.`,
 	flags.StringVar(&f.reserve, "reserve", "5%", "room on the volume that is never touched: a size or a share")
 	flags.StringArrayVar(&f.labels, "label", nil, "label of the run, KEY=VALUE (repeatable)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of all randomness (default: a new one, shown in the report)")
-	f.out.addTo(cmd)
+	f.out.addTo(cmd, render.Names())
+	f.out.addDetail(cmd)
 	return cmd
 }
 

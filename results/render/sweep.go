@@ -12,9 +12,12 @@ import (
 	"storebench/results"
 )
 
-// sweepParts tell a sweep. What it found stands last, where a terminal shows it.
-var sweepParts = []func(io.Writer, Report){
-	writeHead, writeMatrix, writeAskedLimits, writeNotes, writeUnseen, writeFailures, writeKnees, writeSlots, writeSwept,
+// sweepParts are what each level of detail tells of a sweep. What it found
+// stands last, where a terminal shows it.
+var sweepParts = map[Detail][]func(io.Writer, Report){
+	Brief: {writeFailures, writeKnees, writeSlots, writeSwept},
+	Usual: {writeHead, writeMatrix, writeAskedLimits, writeNotes, writeUnseen, writeFailures, writeKnees, writeSlots, writeSwept},
+	Full:  {writeHead, writeMeasured, writeRounds, writeMatrix, writeAskedLimits, writeNotes, writeUnseen, writePasses, writeFailures, writeKnees, writeSlots, writeSwept},
 }
 
 // sweptWords say what was varied and what was not.

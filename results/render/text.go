@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -19,25 +20,40 @@ import (
 	"storebench/results"
 )
 
-var _ = register(Format{Name: "text", Ext: ".txt", Summary: "for a person in a terminal", Render: renderText})
+var _ = register(Format{Name: "text", Ext: ".txt", Summary: "for a person in a terminal", Render: renderText, Compare: compareText})
 
 // textWidth is where sentences are folded, in columns; a table takes what it
 // needs, which is about as much.
 const textWidth = 118
 
-// renderText writes the verdict last, where a terminal shows it.
-func renderText(w io.Writer, r Report) error {
-	var out bytes.Buffer
-	parts := []func(io.Writer, Report){
+// textParts are what each level of detail tells of a run: the verdict last,
+// where a terminal shows it.
+func textParts(r Report) []func(io.Writer, Report) {
+	switch {
+	case r.Run.Sweep != nil:
+		return sweepParts[r.Detail]
+	case r.Detail == Brief:
+		return []func(io.Writer, Report){writeFailures, writeVerdict}
+	case r.Detail == Full:
+		return []func(io.Writer, Report){
+			writeHead, writeMeasured, writeRounds, writeLimits, writeSkipped, writeInformative, writeNotes, writeUnseen, writePasses, writeFailures, writeVerdict,
+		}
+	}
+	return []func(io.Writer, Report){
 		writeHead, writeMeasured, writeLimits, writeSkipped, writeInformative, writeNotes, writeUnseen, writeFailures, writeVerdict,
 	}
-	if r.Run.Sweep != nil {
-		parts = sweepParts
-	}
-	for _, part := range parts {
+}
+
+func renderText(w io.Writer, r Report) error {
+	var out bytes.Buffer
+	for _, part := range textParts(r) {
 		part(&out, r)
 	}
-	_, err := w.Write(bytes.Map(printable, out.Bytes()))
+	plain := bytes.TrimLeft(bytes.Map(printable, out.Bytes()), "\n")
+	if r.Colour {
+		plain = paint(plain)
+	}
+	_, err := w.Write(plain)
 	return err
 }
 
@@ -52,32 +68,58 @@ func printable(r rune) rune {
 
 // writeHead says what was looked at and what was asked of it.
 func writeHead(w io.Writer, r Report) {
-	run, v := r.Run, r.Run.Volume
-	head(w, "volume", v.Path+": "+strings.Join(volumeWords(v), ", "))
-	if len(v.MountOptions) > 0 {
-		head(w, "mounted", fmt.Sprintf("%s (%s)", v.MountPoint, strings.Join(v.MountOptions, ",")))
+	for _, fact := range factLines(r.Run) {
+		head(w, fact.name, fact.value)
 	}
-	head(w, "persists", persistence(v.Persistence))
-	head(w, "host", strings.Join(hostWords(run), ", "))
+}
+
+// line is something with a name for a person.
+type line struct{ name, value string }
+
+// filled leaves out lines without a value.
+func filled(lines []line) []line {
+	return slices.DeleteFunc(lines, func(l line) bool { return l.value == "" })
+}
+
+// factLines is what was looked at and what was asked of it.
+func factLines(run *results.Run) []line {
+	v := run.Volume
+	asked, varied, fixed := fmt.Sprintf("profile %s: %s", run.Profile.Name, workload(run.Profile.Workload)), "", ""
 	if run.Sweep != nil {
-		varied, fixed := sweptWords(run)
-		head(w, "swept", varied)
-		head(w, "fixed", fixed)
-	} else {
-		head(w, "asked", fmt.Sprintf("profile %s: %s", run.Profile.Name, workload(run.Profile.Workload)))
+		asked = ""
+		varied, fixed = sweptWords(run)
 	}
-	if len(run.Slots.Judged) > 0 {
-		head(w, "slots", fmt.Sprintf("max_concurrent_io %s (%s)", joinInts(run.Slots.Judged), run.Slots.Source))
+	return filled([]line{
+		{"volume", v.Path + ": " + strings.Join(volumeWords(v), ", ")},
+		{"mounted", mounted(v)},
+		{"persists", persistence(v.Persistence)},
+		{"host", strings.Join(hostWords(run), ", ")},
+		{"asked", asked},
+		{"swept", varied},
+		{"fixed", fixed},
+		{"slots", slotsWords(run.Slots)},
+		{"run", fmt.Sprintf("%s, %s, %.1f s of %.0f s, seed %d, storebench %s", run.ID,
+			run.Started.UTC().Format(time.RFC3339), run.Ended.Sub(run.Started).Seconds(), run.Budget, run.Seed, run.Tool.Version)},
+		{"labels", joinLabels(run.Labels)},
+	})
+}
+
+func mounted(v volume.Facts) string {
+	if len(v.MountOptions) == 0 {
+		return ""
 	}
-	head(w, "run", fmt.Sprintf("%s, %s, %.1f s of %.0f s, seed %d, storebench %s", run.ID,
-		run.Started.UTC().Format(time.RFC3339), run.Ended.Sub(run.Started).Seconds(), run.Budget, run.Seed, run.Tool.Version))
-	head(w, "labels", joinLabels(run.Labels))
+	return fmt.Sprintf("%s (%s)", v.MountPoint, strings.Join(v.MountOptions, ","))
+}
+
+func slotsWords(s results.Slots) string {
+	if len(s.Judged) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("max_concurrent_io %s (%s)", joinInts(s.Judged), s.Source)
 }
 
 func head(w io.Writer, name, value string) {
-	if value != "" {
-		paragraph(w, "", fmt.Sprintf("%-8s  ", name), value)
-	}
+	paragraph(w, "", fmt.Sprintf("%-8s  ", name), value)
 }
 
 func volumeWords(v volume.Facts) []string {
@@ -176,31 +218,43 @@ func inStepOrder(run *results.Run) []measure.Measurement {
 	return order
 }
 
-// writeMetric writes latencies as a row, anything else as a line of its own.
-func writeMetric(s *sheet, m measure.Measurement, width int) {
-	var ds []*measure.Distribution
-	var values []float64
-	rate := 0.0
+// summary is what the rounds of a measurement found.
+type summary struct {
+	distributions []*measure.Distribution
+	values        []float64
+	rate          float64 // operations a second, the mean of all rounds
+}
+
+func summarise(m measure.Measurement) summary {
+	var s summary
 	for _, round := range m.Rounds {
 		switch {
 		case round.Distribution != nil:
-			ds = append(ds, round.Distribution)
-			rate += round.Distribution.Rate(round.Elapsed) / float64(len(m.Rounds))
+			s.distributions = append(s.distributions, round.Distribution)
+			if rate := round.Distribution.Rate(round.Elapsed); !math.IsNaN(rate) {
+				s.rate += rate / float64(len(m.Rounds))
+			}
 		case round.Value != nil:
-			values = append(values, *round.Value)
+			s.values = append(s.values, *round.Value)
 		case round.Series != nil:
-			values = append(values, round.Series.Values...)
+			s.values = append(s.values, round.Series.Values...)
 		}
 	}
+	return s
+}
+
+// writeMetric writes latencies as a row, anything else as a line of its own.
+func writeMetric(s *sheet, m measure.Measurement, width int) {
+	found := summarise(m)
 	name := fmt.Sprintf("  %-*s", width, m.Metric)
-	if len(ds) == 0 {
-		s.line("", name+"  "+medianRange(values, m.Unit))
+	if len(found.distributions) == 0 {
+		s.line("", name+"  "+medianRange(found.values, m.Unit))
 		return
 	}
-	whole := merged(ds)
+	whole := merged(found.distributions)
 	at := func(q float64) string { x := whole.Quantile(q); return figure(&x, m.Unit) }
-	far := measure.QuantileInterval(ds, .999)
-	s.row(name, at(.5), at(.99), at(.999), span(&far.Low, &far.High, m.Unit), longest(whole, m.Unit), figure(&rate, measure.PerSecond), grouped(float64(whole.Count())))
+	far := measure.QuantileInterval(found.distributions, .999)
+	s.row(name, at(.5), at(.99), at(.999), span(&far.Low, &far.High, m.Unit), longest(whole, m.Unit), figure(&found.rate, measure.PerSecond), grouped(float64(whole.Count())))
 	if gone := lost(whole); gone != "" {
 		s.line(strings.Repeat(" ", 4), gone)
 	}
@@ -228,12 +282,16 @@ func medianRange(values []float64, unit measure.Unit) string {
 	if len(values) == 0 {
 		return "–"
 	}
-	sorted := slices.Sorted(slices.Values(values))
-	middle, least, most := sorted[len(sorted)/2], sorted[0], sorted[len(sorted)-1]
+	middle, least, most := median(values), slices.Min(values), slices.Max(values)
 	if least == most {
 		return figure(&middle, unit)
 	}
 	return fmt.Sprintf("%s (%s to %s)", figure(&middle, unit), figure(&least, unit), figure(&most, unit))
+}
+
+// median is the middle one of some values, of two the greater.
+func median(values []float64) float64 {
+	return slices.Sorted(slices.Values(values))[len(values)/2]
 }
 
 // lost says what became of the operations that have no latency.
@@ -385,22 +443,27 @@ func carries(s results.Status) string {
 }
 
 func writeNotes(w io.Writer, r Report) {
+	list(w, "notes", notes(r.Run))
+}
+
+// notes are the caveats of a run, each once.
+func notes(run *results.Run) []string {
 	var notes []string
 	tell := func(note string) {
 		if !slices.Contains(notes, note) {
 			notes = append(notes, note)
 		}
 	}
-	for _, note := range slices.Concat(r.Run.Notes, r.Run.Volume.Notes) {
+	for _, note := range slices.Concat(run.Notes, run.Volume.Notes) {
 		tell(note)
 	}
-	for _, warning := range warnings(r.Run) {
+	for _, warning := range warnings(run) {
 		tell(warning)
 	}
-	for _, note := range outOfTime(r.Run) {
+	for _, note := range outOfTime(run) {
 		tell(note)
 	}
-	list(w, "notes", notes)
+	return notes
 }
 
 // warnings are those of the measurements, with their steps.
@@ -454,28 +517,58 @@ func list(w io.Writer, title string, items []string) {
 	}
 }
 
+// writePasses explains each finding that holds.
+func writePasses(w io.Writer, r Report) {
+	for _, f := range withStatus(r.Verdict.Findings, results.Pass) {
+		writeFailure(w, f)
+	}
+}
+
 // writeFailures explains each finding that does not hold, the worst last.
 func writeFailures(w io.Writer, r Report) {
-	for _, status := range []results.Status{results.Warn, results.Inconclusive, results.Fail} {
-		for _, f := range r.Verdict.Findings {
+	for _, f := range withStatus(r.Verdict.Findings, results.Warn, results.Inconclusive, results.Fail) {
+		writeFailure(w, f)
+	}
+}
+
+// withStatus are the findings of some statuses, in the order of these.
+func withStatus(findings []results.Finding, statuses ...results.Status) []results.Finding {
+	var all []results.Finding
+	for _, status := range statuses {
+		for _, f := range findings {
 			if f.Status == status {
-				writeFailure(w, f)
+				all = append(all, f)
 			}
 		}
 	}
+	return all
 }
 
 func writeFailure(w io.Writer, f results.Finding) {
 	fmt.Fprintf(w, "\n%s  %s\n", strings.ToUpper(f.Status.String()), f.Name)
-	detail(w, "at", where(f))
+	for _, l := range findingLines(f) {
+		paragraph(w, "", fmt.Sprintf("  %-9s ", l.name), l.value)
+	}
+}
+
+// findingLines is all that is known of a finding.
+func findingLines(f results.Finding) []line {
+	seen := ""
 	if f.Observed != nil {
-		detail(w, "observed", strings.TrimSpace(observed(f)+" "+bracketed(interval(f))))
+		seen = strings.TrimSpace(observed(f) + " " + bracketed(interval(f)))
 	}
-	detail(w, "reason", f.Reason)
-	if f.Cause != nil {
-		detail(w, "cause", strings.TrimSuffix(string(f.Cause.Name)+": "+strings.Join(f.Cause.Evidence, "; "), ": "))
+	return filled([]line{
+		{"at", where(f)}, {"observed", seen}, {"reason", f.Reason},
+		{"cause", causeOf(f)}, {"for NATS", f.Meaning}, {"to do", f.Advice()},
+	})
+}
+
+// causeOf is what is to blame, with the evidence; empty when nothing is.
+func causeOf(f results.Finding) string {
+	if f.Cause == nil {
+		return ""
 	}
-	detail(w, "for NATS", f.Meaning)
+	return strings.TrimSuffix(string(f.Cause.Name)+": "+strings.Join(f.Cause.Evidence, "; "), ": ")
 }
 
 func bracketed(s string) string {
@@ -483,12 +576,6 @@ func bracketed(s string) string {
 		return ""
 	}
 	return "[" + s + "]"
-}
-
-func detail(w io.Writer, name, value string) {
-	if value != "" {
-		paragraph(w, "", fmt.Sprintf("  %-9s ", name), value)
-	}
 }
 
 // paragraph folds a text behind a first word, the lines below indented to it.
@@ -506,8 +593,13 @@ func paragraph(w io.Writer, before, first, body string) {
 
 // writeVerdict is one line that says it all.
 func writeVerdict(w io.Writer, r Report) {
+	paragraph(w, "\n", "VERDICT   ", verdictWord(r.Verdict)+": "+sentence(r)+tally(r.Verdict))
+}
+
+// tally counts the findings of each status, the worst first, in brackets.
+func tally(v results.Verdict) string {
 	count := map[results.Status]int{}
-	for _, f := range r.Verdict.Findings {
+	for _, f := range v.Findings {
 		count[f.Status]++
 	}
 	var parts []string
@@ -516,11 +608,10 @@ func writeVerdict(w io.Writer, r Report) {
 			parts = append(parts, fmt.Sprintf("%d %s", count[s], s))
 		}
 	}
-	counts := ""
-	if len(parts) > 0 {
-		counts = " (" + strings.Join(parts, ", ") + ")"
+	if len(parts) == 0 {
+		return ""
 	}
-	paragraph(w, "\n", "VERDICT   ", verdictWord(r.Verdict)+": "+sentence(r)+counts)
+	return " (" + strings.Join(parts, ", ") + ")"
 }
 
 func verdictWord(v results.Verdict) string {

@@ -188,6 +188,9 @@ func save(t saveTask) error {
 	if err == nil {
 		err = os.Rename(beside, path)
 	}
+	if errors.Is(err, syscall.EBUSY) { // something is mounted on it, as on a file of a container's host
+		return errors.Join(writeInto(path, t.Data), os.Remove(beside))
+	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(beside))
 	}
@@ -195,7 +198,7 @@ func save(t saveTask) error {
 }
 
 func writeInto(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
