@@ -1,0 +1,240 @@
+package render
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"sort"
+
+	"storebench/internal/measure"
+	"storebench/results"
+)
+
+// chart is the data of a chart as the page's script draws it: columns of x and
+// of each series, null where nothing is known. Latencies are in seconds.
+type chart struct {
+	Kind   string       `json:"kind"` // percentile or time
+	Series []string     `json:"series"`
+	Data   [][]*float64 `json:"data"`
+	Stalls [][2]float64 `json:"stalls,omitempty"` // from and to, seconds of the run
+	Syncs  []float64    `json:"syncs,omitempty"`  // seconds of the run
+
+	caption string
+	x       string // name of the x column
+	words   func(x float64) string
+}
+
+// latencyLine is one metric of a step in its charts.
+type latencyLine struct {
+	label  string
+	metric measure.Measurement
+	whole  *measure.Distribution
+}
+
+// syncMetric is the time of a whole sync of a stream; when syncs were is marked
+// beside the latencies that they make long.
+const syncMetric = "sync"
+
+// latencyLines are the metrics of a step that are latencies.
+func latencyLines(step results.Step, group []measure.Measurement) []latencyLine {
+	var all []latencyLine
+	for _, m := range group {
+		whole := merged(summarise(m).distributions)
+		if whole.Count() > 0 && m.Unit == measure.Seconds {
+			all = append(all, latencyLine{metricName(step, m), m, whole})
+		}
+	}
+	return all
+}
+
+// pointsPerDecade is how finely a percentile curve is drawn.
+const pointsPerDecade = 12
+
+// percentileChart draws latencies over 1/(1-q), by powers of ten, so that the
+// tail has room. A curve ends where the operations that it rests on end; where
+// some were lost they are the slowest, and it ends before them.
+func percentileChart(lines []latencyLine) chart {
+	c := chart{Kind: "percentile", caption: "Latency by percentile", x: "percentile", words: significantPercent}
+	most := int64(1)
+	for _, l := range lines {
+		most = max(most, l.whole.Count()+l.whole.Lost())
+	}
+	columns := make([][]*float64, len(lines)+1)
+	for k := 0; ; k++ {
+		x := math.Pow(10, float64(k)/pointsPerDecade)
+		if x > float64(most) {
+			break
+		}
+		columns[0] = append(columns[0], &x)
+		for i, l := range lines {
+			columns[i+1] = append(columns[i+1], atShare(l.whole, x))
+		}
+	}
+	c.Series, c.Data = labelsOf(lines), columns
+	return c
+}
+
+// atShare is the latency that one in x operations exceeds, nil where that is not
+// known.
+func atShare(d *measure.Distribution, x float64) *float64 {
+	total := float64(d.Count() + d.Lost())
+	rank := (1 - 1/x) * total
+	if x > total || rank > float64(d.Count()) {
+		return nil
+	}
+	return positive(d.Quantile(rank / float64(d.Count())))
+}
+
+// positive is what an axis by powers of ten can show: at least a nanosecond.
+func positive(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return new(max(x, 1e-9))
+}
+
+func labelsOf(lines []latencyLine) []string {
+	var all []string
+	for _, l := range lines {
+		all = append(all, l.label)
+	}
+	return all
+}
+
+// significantPercent writes 1/(1-q) as q.
+func significantPercent(x float64) string {
+	return fmt.Sprintf("%.6g %%", 100*(1-1/x))
+}
+
+// timeChart draws the longest latency of each slice over the time of the run,
+// with stalls, and with the times at which streams were synced.
+func timeChart(run *results.Run, lines []latencyLine, group []measure.Measurement) chart {
+	c := chart{Kind: "time", caption: "Longest latency over time", x: "seconds", words: func(x float64) string { return fmt.Sprintf("%.1f s", x) }}
+	rows := map[float64][]*float64{}
+	row := func(at float64) []*float64 {
+		if rows[at] == nil {
+			rows[at] = make([]*float64, len(lines))
+		}
+		return rows[at]
+	}
+	for i, l := range lines {
+		for _, r := range l.metric.Rounds {
+			from := sinceStart(run, r)
+			row(from + r.Elapsed + roundGap) // nothing is known between two rounds
+			if r.Distribution == nil {
+				continue
+			}
+			for _, s := range r.Distribution.Slices() {
+				row(tenth(from + s.Start))[i] = positive(s.Max)
+			}
+			for _, s := range r.Distribution.Stalls {
+				c.Stalls = append(c.Stalls, [2]float64{from + max(0, s.At-s.Seconds), from + s.At})
+			}
+		}
+	}
+	c.Series, c.Data, c.Syncs = labelsOf(lines), columnsOf(rows, len(lines)), syncTimes(run, group)
+	c.Stalls = joinSpans(c.Stalls)
+	return c
+}
+
+// roundGap is where a curve is broken after a round, in seconds: behind the last
+// slice, which may begin as the round ends, and before the next round.
+const roundGap = 0.05
+
+// joinSpans joins spans that overlap: operations of many writers wait for one
+// and the same stall.
+func joinSpans(spans [][2]float64) [][2]float64 {
+	slices.SortFunc(spans, func(a, b [2]float64) int { return cmp.Compare(a[0], b[0]) })
+	joined := spans[:0]
+	for _, s := range spans {
+		if last := len(joined) - 1; last >= 0 && s[0] <= joined[last][1] {
+			joined[last][1] = max(joined[last][1], s[1])
+			continue
+		}
+		joined = append(joined, s)
+	}
+	return joined
+}
+
+// sinceStart is when a round began, in seconds of the run.
+func sinceStart(run *results.Run, r measure.Round) float64 {
+	return max(0, r.Start.Sub(run.Started).Seconds())
+}
+
+// tenth rounds to a tenth of a second, so that the metrics of a round, whose
+// clocks began a moment apart, stand in one row.
+func tenth(s float64) float64 { return math.Round(s*10) / 10 }
+
+func columnsOf(rows map[float64][]*float64, series int) [][]*float64 {
+	times := make([]float64, 0, len(rows))
+	for at := range rows {
+		times = append(times, at)
+	}
+	sort.Float64s(times)
+	columns := make([][]*float64, series+1)
+	for _, at := range times {
+		columns[0] = append(columns[0], &at)
+		for i, x := range rows[at] {
+			columns[i+1] = append(columns[i+1], x)
+		}
+	}
+	return columns
+}
+
+// syncTimes are the seconds of the run in which syncs ended.
+func syncTimes(run *results.Run, group []measure.Measurement) []float64 {
+	var all []float64
+	for _, m := range group {
+		if m.Metric != syncMetric {
+			continue
+		}
+		for _, r := range m.Rounds {
+			if r.Distribution == nil {
+				continue
+			}
+			for _, s := range r.Distribution.Slices() {
+				all = append(all, sinceStart(run, r)+s.Start+s.Width/2)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// maxChartRows is how many rows a chart's table has at most; longer ones are
+// thinned to the largest value of neighbours.
+const maxChartRows = 120
+
+// table is the same as the chart, for who cannot see it.
+func (c chart) table() htmlTable {
+	t := htmlTable{Caption: c.caption, Header: append([]string{c.x}, c.Series...)}
+	if len(c.Data) == 0 {
+		return t
+	}
+	span := (len(c.Data[0]) + maxChartRows - 1) / maxChartRows
+	for from := 0; from < len(c.Data[0]); from += max(1, span) {
+		to := min(from+span, len(c.Data[0]))
+		cells, known := []string{c.words(*c.Data[0][from])}, false
+		for _, column := range c.Data[1:] {
+			x := largest(column[from:to])
+			known = known || x != nil
+			cells = append(cells, figure(x, measure.Seconds))
+		}
+		if known {
+			t.Rows = append(t.Rows, cells)
+		}
+	}
+	return t
+}
+
+func largest(values []*float64) *float64 {
+	var most *float64
+	for _, x := range values {
+		if x != nil && (most == nil || *x > *most) {
+			most = x
+		}
+	}
+	return most
+}
+
