@@ -188,7 +188,8 @@ func sweptInPart(t testing.TB) *results.Run {
 		return rounds
 	})
 	run.Notes = []string{"a note"}
-	run.Steps[1].Parameters["mode"], run.Steps[1].Duration = "write", 50*time.Millisecond // too short a turn
+	run.Steps[1].Parameters["mode"], run.Steps[1].Parameters["concurrency"] = "closed", "4"
+	run.Steps[1].Duration = 50 * time.Millisecond // too short a turn
 	for i := range run.Measurements {
 		run.Measurements[i].Warnings = []string{"a warning of every cell"}
 	}
