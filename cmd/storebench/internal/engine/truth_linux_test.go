@@ -86,6 +86,8 @@ var truthTable = []truth{
 	{volume: "burst credit that ends", profile: "raft", make: block("ext4", "iops 300 after 20000"), want: neverPasses, says: []string{keepsPace}},
 	{volume: "burst credit that ends", profile: "sync-always", make: block("ext4", "iops 300 after 20000"), want: neverPasses, says: []string{keepsPace},
 		short: []string{"--only", "raw-sync", "--skip", "*-sequential,*-parallel", "--budget", "60s"}},
+	{volume: "reads of 300 ms", profile: "raft", make: block("ext4", "read 300ms"), want: fails, fails: []string{restart}, cause: cause.Device,
+		short: []string{"--only", "recovery", "--budget", "30s"}},
 	{volume: "EIO on a flush", profile: "raft", make: block("ext4", "error EIO on flush 40+"), want: fails, says: []string{"input/output error"},
 		short: []string{"--only", "raw-sync,dir-sync", "--budget", "20s"}},
 	{volume: "EIO on a flush", profile: "sync-always", make: block("ext4", "error EIO on flush 40+"), want: fails, says: []string{"input/output error"}},
@@ -133,6 +135,7 @@ const (
 	blockWrite    = "block-write.store{mode=open} p99"
 	storm         = "term-vote.storm max"
 	stall         = "block-sync.stall max < 2s"
+	restart       = "recovery.restart max"
 	keepsPace     = "the volume keeps its pace"
 	mayNotPersist = "the volume may not persist"
 )
