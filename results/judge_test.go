@@ -515,6 +515,7 @@ func TestAsked(t *testing.T) {
 		{"open loop", map[string]string{"mode": "open", "rate": "1000", "message-size": "1KiB", "streams": "1", "concurrency": "4", "sync": "default", "cipher": "none"}, "1,000 messages/s, messages of 1 KiB, 1 stream, 4 writers"},
 		{"closed loop", map[string]string{"mode": "closed", "rate": "1000", "sync": "always", "cipher": "aes"}, "as fast as it goes, sync always, cipher aes"},
 		{"disk", map[string]string{"size": "2300B", "concurrency": "1"}, "writes of 2,300 B, 1 writer"},
+		{"reads", map[string]string{"block-size": "2MiB", "concurrency": "64", "max-concurrent-io": "16"}, "blocks of 2 MiB, 64 at once, 16 slots"},
 		{"a value that is no number", map[string]string{"size": "large", "rate": "0.5"}, "0.5 messages/s, writes of large"},
 	}
 	for _, tt := range tests {

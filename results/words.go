@@ -46,6 +46,8 @@ func (s Step) Asked() string {
 		case w.parameter == "rate" && mode == "closed":
 			words = append(words, "as fast as it goes")
 		case (w.parameter == "groups" || w.parameter == "role") && mode == "write":
+		case w.parameter == "concurrency" && s.Parameters["size"]+s.Parameters["message-size"] == "": // nothing is written
+			words = append(words, readable(value)+" at once")
 		case value == "1" && w.one != "":
 			words = append(words, w.one)
 		default:
