@@ -95,6 +95,9 @@ type Verdict struct {
 	Informative []Finding `json:"informative,omitempty"`
 	// Skipped are the limits that were not judged.
 	Skipped []string `json:"skipped,omitempty"`
+	// FirstTouch is what was slower in the first round than later. It changes no
+	// status.
+	FirstTouch []FirstTouch `json:"first_touch,omitempty"`
 }
 
 // Judge holds a run against its profile's limits and the rules that no profile
@@ -110,6 +113,7 @@ func Judge(run *Run) Verdict {
 	for i := range run.Profile.Limits {
 		v.hold(run, &run.Profile.Limits[i])
 	}
+	v.FirstTouch = firstTouches(run)
 	v.Status = worst(v.Findings)
 	return v
 }

@@ -29,7 +29,7 @@ type checkFlags struct {
 	cipher, compression, sync          string
 	budget                             time.Duration
 	reserve, failOn                    string
-	besideLiveData                     bool
+	besideLiveData, precondition       bool
 	seed                               uint64
 	out                                outputs
 }
@@ -73,6 +73,7 @@ Exit codes: 0 pass (warnings included), 1 the tool failed, 2 usage, 3 fail,
 	flags.DurationVar(&f.budget, "budget", 0, "how long the run may take at most; rounds grow and shrink with it (default: the profile's)")
 	flags.StringVar(&f.reserve, "reserve", "5%", "room on the volume that is never touched: a size or a share")
 	flags.BoolVar(&f.besideLiveData, "beside-live-data", false, "run beside a live JetStream store: a rate-capped set of steps that stops when it hurts")
+	flags.BoolVar(&f.precondition, "precondition", false, "write the scratch area once before measuring, for volumes that are slow where a block is touched first; takes its own time")
 	flags.StringArrayVar(&f.labels, "label", nil, "label of the run, KEY=VALUE (repeatable)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of all randomness (default: a new one, shown in the report)")
 	addJudging(cmd, &f.limits, &f.failOn)
@@ -155,7 +156,10 @@ func (f *checkFlags) request(args []string) (*engine.Request, error) {
 	}
 	req := &engine.Request{Tool: tool(), Host: engine.Host(), Seed: f.seed}
 	req.Profile, req.Only, req.Skip, req.Budget = profile, f.only, f.skip, f.budget
-	req.BesideLiveData, req.CPUs = f.besideLiveData, runtime.NumCPU()
+	req.BesideLiveData, req.Precondition, req.CPUs = f.besideLiveData, f.precondition, runtime.NumCPU()
+	if f.precondition && f.besideLiveData {
+		return nil, usagef("--precondition writes as fast as it goes, which hurts live data: leave it out beside it")
+	}
 	if req.Seed == 0 {
 		req.Seed = rand.Uint64()
 	}

@@ -192,8 +192,19 @@ func writeMeasured(w io.Writer, r Report) {
 			last = title
 		}
 		writeMetric(s, m, width)
+		for _, t := range r.Verdict.FirstTouch {
+			if t.Step == step.Title() && t.Metric == m.Metric {
+				s.line(strings.Repeat(" ", 4), firstTouch(t))
+			}
+		}
 	}
 	s.write(w)
+}
+
+// firstTouch tells the first pass of a metric from the later ones.
+func firstTouch(t results.FirstTouch) string {
+	return fmt.Sprintf("median of the first round %s, of later ones %s (up to %s would be their noise): blocks that are touched for the first time may be slow here, and --precondition touches them beforehand",
+		figure(&t.First, measure.Seconds), figure(&t.Later, measure.Seconds), figure(&t.Most, measure.Seconds))
 }
 
 // stepLine names a step with what it asks and how often it ran.

@@ -121,3 +121,32 @@ func TestStoreThatDoesNotFit(t *testing.T) {
 	}
 	empty(t, dir)
 }
+
+// What the rounds may take is written once, before them, and is gone again.
+func TestPrecondition(t *testing.T) {
+	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir()})
+	written := func(flags ...string) uint64 {
+		before, err := volume.Counts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := storebench(t, append([]string{"check", volume.Path(), "--profile", "quick", "--only", "raw-sync", "--budget", "4s",
+			"--set", "raw-sync.max-bytes=64MiB", "--set", "raw-sync.writes-per-second=10"}, flags...)...)
+		if o.code != 0 && o.code != 4 { // so short a run may be inconclusive
+			t.Fatalf("exit code %d\n%s\n%s", o.code, o.stdout, o.stderr)
+		}
+		after, err := volume.Counts()
+		if err != nil {
+			t.Fatal(err)
+		}
+		empty(t, volume.Path())
+		return after.Sub(before).WrittenBytes
+	}
+	const need = 64 << 20
+	if without := written(); without > need/2 {
+		t.Errorf("%d bytes were written without --precondition", without)
+	}
+	if with := written("--precondition"); with < need {
+		t.Errorf("%d bytes were written with --precondition, want %d at least", with, need)
+	}
+}

@@ -28,6 +28,9 @@ type Options struct {
 	Budget time.Duration
 	// BesideLiveData keeps to a rate-capped set of steps.
 	BesideLiveData bool
+	// Precondition writes as much as the rounds may take before the first of
+	// them. Its time is none of the budget's.
+	Precondition bool
 	// Sweep puts a matrix of cells in the place of the profile's steps and
 	// limits; nil for a check. It needs a Budget.
 	Sweep *Sweep

@@ -26,6 +26,7 @@ type task struct {
 	Save    *saveTask    `json:"save,omitempty"`
 
 	Leftovers *leftoversTask `json:"leftovers,omitempty"`
+	Touch     *touchTask     `json:"touch,omitempty"`
 }
 
 // inspectTask looks at the target before anything is written.
@@ -67,6 +68,13 @@ type roundTask struct {
 	Warmup   time.Duration     `json:"warmup"`
 	Device   string            `json:"device"`
 	Seed     uint64            `json:"seed"`
+}
+
+// touchTask writes so many bytes into the scratch directory and removes them.
+type touchTask struct {
+	Scratch string `json:"scratch"`
+	Bytes   int64  `json:"bytes"`
+	Seed    uint64 `json:"seed"`
 }
 
 // clearTask removes a scratch directory that no process holds any more.

@@ -25,6 +25,9 @@ func (e *engine) measure(ctx context.Context, keeper *process) {
 			stop(fmt.Errorf("the canary's first fsyncs: %w", errNoAnswer))
 		}
 	}
+	if e.req.Precondition {
+		e.precondition(ctx)
+	}
 	e.planned(ctx)
 	e.extend(ctx)
 }
@@ -235,7 +238,10 @@ func (e *engine) failed(ctx context.Context, s *plannedStep, err error) {
 }
 
 // halt ends the run: no further round starts.
-func (e *engine) halt(s *plannedStep, why error) {
+func (e *engine) halt(s *plannedStep, why error) { e.haltAt(s.Title(), s.done, why) }
+
+// haltAt is halt in the given round of the step with that title.
+func (e *engine) haltAt(title string, round int, why error) {
 	e.halted = why
 	var we *workerError
 	kind := results.Interrupted
@@ -256,5 +262,5 @@ func (e *engine) halt(s *plannedStep, why error) {
 	default:
 		e.run.Interrupted = true
 	}
-	e.incident(kind, s.Title(), s.done, why.Error())
+	e.incident(kind, title, round, why.Error())
 }

@@ -60,6 +60,8 @@ func (w *worker) do(ctx context.Context, t task) error {
 		return w.keep(ctx, *t.Keep)
 	case t.Round != nil:
 		return w.round(ctx, *t.Round)
+	case t.Touch != nil:
+		return touch(ctx, *t.Touch)
 	case t.Clear != nil:
 		ctx, cancel := context.WithTimeout(ctx, t.Clear.Wait)
 		defer cancel()

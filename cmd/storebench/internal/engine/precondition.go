@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"storebench/internal/volume"
+)
+
+// preconditionRate is the bytes a second below which a volume is given up while
+// its scratch area is written: slower ones could not be measured afterwards.
+const preconditionRate = 2e6
+
+// precondition writes once what the rounds may take, so that they meet blocks
+// that were touched before. The run's deadline moves by as long as that takes.
+func (e *engine) precondition(ctx context.Context) {
+	bytes := e.plan.need.Bytes
+	e.tell(Progress{Note: "preconditioning: writing " + size(bytes)})
+	begin := time.Now()
+	wait := silence + time.Duration(float64(bytes)/preconditionRate*float64(time.Second))
+	err := e.call(ctx, "precondition", task{Touch: &touchTask{Scratch: e.scratch, Bytes: bytes, Seed: e.rand.Uint64()}}, wait, func(event) {})
+	took := time.Since(begin)
+	e.deadline = e.deadline.Add(took)
+	switch {
+	case ctx.Err() != nil:
+		e.haltAt("", 0, context.Cause(ctx))
+	case err != nil:
+		e.haltAt("", 0, fmt.Errorf("preconditioning: %w", err))
+	default:
+		e.note("the scratch area (%s) was written once before measuring, in %v", size(bytes), took.Round(100*time.Millisecond))
+	}
+	if slices.Contains(e.run.Volume.MountOptions, "discard") {
+		e.note("the file system discards what is removed (mount option discard), so preconditioned blocks may be new again")
+	}
+}
+
+// touch writes a file of random bytes, which neither compression nor
+// deduplication makes smaller, syncs and removes it.
+func touch(ctx context.Context, t touchTask) error {
+	scratch, err := volume.Join(ctx, t.Scratch)
+	if err != nil {
+		return err
+	}
+	defer scratch.Release()
+	name := filepath.Join(t.Scratch, "precondition")
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("write the scratch area: %w", err)
+	}
+	err = writeRandom(ctx, f, t)
+	if err = errors.Join(err, f.Sync(), f.Close(), os.Remove(name)); err != nil {
+		return fmt.Errorf("write the scratch area: %w", err)
+	}
+	if dir, err := os.Open(t.Scratch); err == nil {
+		_ = dir.Sync() // gives the blocks back at once, where it can
+		_ = dir.Close()
+	}
+	return nil
+}
+
+func writeRandom(ctx context.Context, f *os.File, t touchTask) error {
+	var seed [32]byte
+	binary.LittleEndian.PutUint64(seed[:], t.Seed)
+	source, piece := rand.NewChaCha8(seed), make([]byte, 1<<20)
+	for left := t.Bytes; left > 0; left -= int64(len(piece)) {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		_, _ = source.Read(piece) // never fails
+		if _, err := f.Write(piece[:min(left, int64(len(piece)))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
