@@ -295,6 +295,10 @@ func TestAdjust(t *testing.T) {
 		{"block-sync", map[string]string{"sync": "always"}, "dirty", "0B"},
 		{"block-sync", map[string]string{"dirty": "1MiB"}, "dirty", "1MiB"},
 		{"raw-sync", map[string]string{"concurrency": "1"}, "concurrency", "1"},
+		{"full-state", map[string]string{"sync": "always"}, "dirty", "0B"},
+		{"full-state", map[string]string{"blocks": "10", "block-size": "4MiB", "dirty": "0"}, "max-bytes", "80MiB"},
+		{"recovery", map[string]string{"of": "stores"}, "consumers", "0"},
+		{"recovery", map[string]string{"of": "server"}, "consumers", "43"},
 	}
 	for _, tt := range tests {
 		p := newProbe(t, tt.probe)
@@ -552,4 +556,42 @@ func room(dir string) probes.Need {
 		return nil
 	})
 	return n
+}
+
+// TestFullStateShapes: the state grows with blocks, subjects and interior deletes;
+// without them it is as small as in the outage, where it had 71 to 73 bytes.
+func TestFullStateShapes(t *testing.T) {
+	size := func(parameters map[string]string) float64 {
+		p := newProbe(t, "full-state")
+		for parameter, value := range parameters {
+			set(t, p, parameter, value)
+		}
+		measured, err := p.Run(t.Context(), env(roundDir(t), 20*time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range measured {
+			if m.Metric == "state_size" {
+				return *m.Rounds[0].Value
+			}
+		}
+		t.Fatal("the size of the state was not measured")
+		return 0
+	}
+	// What the round itself stores must not fill another block.
+	shape := func(blocks, subjects, deletes string) map[string]string {
+		return map[string]string{"mode": "alone", "streams": "1", "message-size": "16B", "block-size": "512KiB", "blocks": blocks, "subjects": subjects, "deletes": deletes}
+	}
+	least := size(shape("1", "0", "0"))
+	if least < 50 || least > 80 {
+		t.Errorf("one block, no subject: %v bytes", least)
+	}
+	if one := size(shape("1", "1", "0")); one <= least || one > 100 {
+		t.Errorf("one block, one subject: %v bytes, without it %v", one, least)
+	}
+	for what, s := range map[string]map[string]string{"blocks": shape("20", "0", "0"), "subjects": shape("1", "20", "0"), "deletes": shape("1", "0", "20")} {
+		if got := size(s); got < least+20 {
+			t.Errorf("20 %s: %v bytes, without them %v", what, got, least)
+		}
+	}
 }

@@ -61,6 +61,13 @@ func (p *Recovery) Info() Info {
 	}
 }
 
+// adjust drops the consumers, which stores alone do not have.
+func (p *Recovery) adjust() {
+	if p.Of == "stores" {
+		p.Consumers = 0
+	}
+}
+
 // need is the room for the streams, each with a block that is being compressed,
 // and a few small files a block and a consumer.
 func (p *Recovery) need() Need {
@@ -355,8 +362,7 @@ func (r *restarts) addSlots(w *measure.SlotWaits) {
 // examine looks at what was recovered.
 func (n *node) examine(ctx context.Context, r *restarts) error {
 	for _, line := range serverWarnings(n.server, 0, n.dir) {
-		expected := n.probe.State == "killed" && strings.Contains(line, "Stream state outdated")
-		if !expected && !slices.Contains(n.usual, line) {
+		if !n.expected(line) && !slices.Contains(n.usual, line) {
 			r.logged = addWarning(r.logged, line)
 		}
 	}
@@ -375,6 +381,12 @@ func (n *node) examine(ctx context.Context, r *restarts) error {
 		r.logged = addWarning(r.logged, fmt.Sprintf("%d of %d consumers were recovered", consumers, n.probe.Consumers))
 	}
 	return err
+}
+
+// expected says whether a server that was killed has to log a line: its states
+// are older than its blocks.
+func (n *node) expected(line string) bool {
+	return n.probe.State == "killed" && (strings.Contains(line, "Stream state outdated") || strings.Contains(line, "prior state file"))
 }
 
 // consumers counts those of the streams that are there.

@@ -516,6 +516,9 @@ func TestAsked(t *testing.T) {
 		{"closed loop", map[string]string{"mode": "closed", "rate": "1000", "sync": "always", "cipher": "aes"}, "as fast as it goes, sync always, cipher aes"},
 		{"disk", map[string]string{"size": "2300B", "concurrency": "1"}, "writes of 2,300 B, 1 writer"},
 		{"reads", map[string]string{"block-size": "2MiB", "concurrency": "64", "max-concurrent-io": "16"}, "blocks of 2 MiB, 64 at once, 16 slots"},
+		{"alone", map[string]string{"mode": "alone", "rate": "1000", "streams": "4", "blocks": "1", "concurrency": "4", "message-size": "1KiB"}, "messages of 1 KiB, 4 streams, 1 block each"},
+		{"a server's blocks", map[string]string{"of": "server", "block-size": "4MiB", "streams": "4", "consumers": "43", "state": "clean"}, "4 streams, 43 consumers, state clean"},
+		{"stores have no consumers", map[string]string{"of": "stores", "block-size": "4MiB", "streams": "4", "consumers": "0"}, "4 streams, blocks of 4 MiB"},
 		{"a value that is no number", map[string]string{"size": "large", "rate": "0.5"}, "0.5 messages/s, writes of large"},
 	}
 	for _, tt := range tests {

@@ -23,7 +23,7 @@ var askedWords = []struct{ parameter, one, more, unsaid string }{
 	{"subjects", "1 subject each", "%s subjects each", ""},
 	{"deletes", "1 interior delete each", "%s interior deletes each", "0"},
 	{"stored", "", "%s each", ""},
-	{"consumers", "1 consumer", "%s consumers", ""},
+	{"consumers", "1 consumer", "%s consumers", "0"},
 	{"updates-per-second", "1 state/s each", "%s states/s each", ""},
 	{"state", "", "state %s", ""},
 	{"cache", "", "page cache %s", ""},
@@ -46,7 +46,9 @@ func (s Step) Asked() string {
 		case w.parameter == "rate" && mode == "closed":
 			words = append(words, "as fast as it goes")
 		case (w.parameter == "groups" || w.parameter == "role") && mode == "write":
-		case w.parameter == "concurrency" && s.Parameters["size"]+s.Parameters["message-size"] == "": // nothing is written
+		case (w.parameter == "rate" || w.parameter == "concurrency") && mode == "alone": // nobody writes
+		case w.parameter == "block-size" && s.Parameters["of"] == "server": // it chooses its own
+		case w.parameter == "concurrency" && s.Parameters["block-size"] != "" && s.Parameters["message-size"] == "": // of readers
 			words = append(words, readable(value)+" at once")
 		case value == "1" && w.one != "":
 			words = append(words, w.one)
