@@ -280,11 +280,7 @@ func (s *Store) State() StoreState {
 
 // AwaitReaders returns once a reader that comes now has had the store's lock:
 // at once while nobody writes, else as late as any reader that comes with it.
-func (s *Store) AwaitReaders() {
-	lock := s.layout.lockOfStore(s.fs)
-	lock.RLock()
-	lock.RUnlock() //nolint:staticcheck // Only waiting for it.
-}
+func (s *Store) AwaitReaders() { _ = s.writeErr() }
 
 // Abandon closes the store and does not write its state, which leaves its files
 // as a kill of the server would: what was acknowledged is in its blocks, and
