@@ -3,9 +3,9 @@ package render
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
-	"sort"
 
 	"storebench/internal/measure"
 	"storebench/results"
@@ -17,8 +17,9 @@ type chart struct {
 	Kind   string       `json:"kind"` // percentile or time
 	Series []string     `json:"series"`
 	Data   [][]*float64 `json:"data"`
-	Stalls [][2]float64 `json:"stalls,omitempty"` // from and to, seconds of the run
-	Syncs  []float64    `json:"syncs,omitempty"`  // seconds of the run
+	Stalls [][2]float64 `json:"stalls,omitempty"` // from and to
+	Syncs  []float64    `json:"syncs,omitempty"`
+	Rounds [][2]float64 `json:"rounds,omitempty"` // where each begins, and when in seconds of the run
 
 	caption string
 	x       string // name of the x column
@@ -107,10 +108,15 @@ func significantPercent(x float64) string {
 	return fmt.Sprintf("%.6g %%", 100*(1-1/x))
 }
 
-// timeChart draws the longest latency of each slice over the time of the run,
-// with stalls, and with the times at which streams were synced.
+// timeChart draws the longest latency of each slice over the measured time: the
+// rounds, which lie far apart, stand side by side. It marks stalls, and the times
+// at which streams were synced.
 func timeChart(run *results.Run, lines []latencyLine, group []measure.Measurement) chart {
-	c := chart{Kind: "time", caption: "Longest latency over time", x: "seconds", words: func(x float64) string { return fmt.Sprintf("%.1f s", x) }}
+	turns := turnsOf(run, lines)
+	c := chart{
+		Kind: "time", caption: "Longest latency over time", x: "seconds of the run",
+		words: func(x float64) string { return fmt.Sprintf("%.1f s", turns.time(x)) },
+	}
 	rows := map[float64][]*float64{}
 	row := func(at float64) []*float64 {
 		if rows[at] == nil {
@@ -120,7 +126,7 @@ func timeChart(run *results.Run, lines []latencyLine, group []measure.Measuremen
 	}
 	for i, l := range lines {
 		for _, r := range l.metric.Rounds {
-			from := sinceStart(run, r)
+			from := turns.place(sinceStart(run, r))
 			row(from + r.Elapsed + roundGap) // nothing is known between two rounds
 			if r.Distribution == nil {
 				continue
@@ -133,13 +139,60 @@ func timeChart(run *results.Run, lines []latencyLine, group []measure.Measuremen
 			}
 		}
 	}
-	c.Series, c.Data, c.Syncs = labelsOf(lines), columnsOf(rows, len(lines)), syncTimes(run, group)
+	for _, t := range turns {
+		c.Rounds = append(c.Rounds, [2]float64{t.place, t.from})
+	}
+	c.Series, c.Data, c.Syncs = labelsOf(lines), columnsOf(rows, len(lines)), syncTimes(run, turns, group)
 	c.Stalls = joinSpans(c.Stalls)
 	return c
 }
 
+// turn is a round on the axis of measured time: when it began, in seconds of the
+// run, and where it stands.
+type turn struct{ from, place float64 }
+
+// turns are the rounds of a step in order of time.
+type turns []turn
+
+func turnsOf(run *results.Run, lines []latencyLine) turns {
+	lasted := map[float64]float64{}
+	for _, l := range lines {
+		for _, r := range l.metric.Rounds {
+			from := tenth(sinceStart(run, r))
+			lasted[from] = max(lasted[from], r.Elapsed)
+		}
+	}
+	var all turns
+	place := 0.0
+	for _, from := range slices.Sorted(maps.Keys(lasted)) {
+		all = append(all, turn{from, place})
+		place = tenth(place + lasted[from] + 5*roundGap)
+	}
+	return all
+}
+
+// place is where a second of the run stands, which lies in a round.
+func (all turns) place(second float64) float64 {
+	for i := len(all) - 1; i >= 0; i-- {
+		if tenth(second) >= all[i].from {
+			return all[i].place + tenth(second) - all[i].from
+		}
+	}
+	return 0
+}
+
+// time is the second of the run that stands somewhere.
+func (all turns) time(place float64) float64 {
+	for i := len(all) - 1; i >= 0; i-- {
+		if place >= all[i].place {
+			return all[i].from + place - all[i].place
+		}
+	}
+	return 0
+}
+
 // roundGap is where a curve is broken after a round, in seconds: behind the last
-// slice, which may begin as the round ends, and before the next round.
+// slice, which may begin as the round ends. The next round stands further off.
 const roundGap = 0.05
 
 // joinSpans joins spans that overlap: operations of many writers wait for one
@@ -167,13 +220,8 @@ func sinceStart(run *results.Run, r measure.Round) float64 {
 func tenth(s float64) float64 { return math.Round(s*10) / 10 }
 
 func columnsOf(rows map[float64][]*float64, series int) [][]*float64 {
-	times := make([]float64, 0, len(rows))
-	for at := range rows {
-		times = append(times, at)
-	}
-	sort.Float64s(times)
 	columns := make([][]*float64, series+1)
-	for _, at := range times {
+	for _, at := range slices.Sorted(maps.Keys(rows)) {
 		columns[0] = append(columns[0], &at)
 		for i, x := range rows[at] {
 			columns[i+1] = append(columns[i+1], x)
@@ -182,8 +230,8 @@ func columnsOf(rows map[float64][]*float64, series int) [][]*float64 {
 	return columns
 }
 
-// syncTimes are the seconds of the run in which syncs ended.
-func syncTimes(run *results.Run, group []measure.Measurement) []float64 {
+// syncTimes are the places at which syncs ended.
+func syncTimes(run *results.Run, turns turns, group []measure.Measurement) []float64 {
 	var all []float64
 	for _, m := range group {
 		if m.Metric != syncMetric {
@@ -194,7 +242,7 @@ func syncTimes(run *results.Run, group []measure.Measurement) []float64 {
 				continue
 			}
 			for _, s := range r.Distribution.Slices() {
-				all = append(all, sinceStart(run, r)+s.Start+s.Width/2)
+				all = append(all, turns.place(sinceStart(run, r))+s.Start+s.Width/2)
 			}
 		}
 	}
@@ -237,4 +285,3 @@ func largest(values []*float64) *float64 {
 	}
 	return most
 }
-

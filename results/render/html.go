@@ -59,6 +59,7 @@ type htmlReport struct {
 	Cards    []htmlCards
 	Skipped  []string
 	Matrices []htmlMatrix
+	Found    []string // by a sweep
 	Steps    []htmlStep
 	Memory   *htmlTable
 	Facts    []htmlLine
@@ -121,15 +122,15 @@ func writePage(w io.Writer, name string, page any) error {
 func newHTMLReport(r Report) (*htmlReport, error) {
 	run := r.Run
 	shell, err := newShell(
-		fmt.Sprintf("storebench: %s, %s", verdictWord(r.Verdict), run.Volume.Path),
-		htmlVerdict{r.Verdict.Status.String(), verdictWord(r.Verdict), capital(sentence(r)) + tally(r.Verdict) + "."},
+		fmt.Sprintf("storebench: %s, %s", headWord(r), run.Volume.Path),
+		htmlVerdict{r.Verdict.Status.String(), headWord(r), capital(sentence(r)) + tally(r.Verdict) + "."},
 		"uplot/uPlot.min.css", "style.css")
 	if err != nil {
 		return nil, err
 	}
 	page := &htmlReport{
 		htmlShell: shell, Cards: htmlLimits(r), Skipped: r.Verdict.Skipped,
-		Memory: memoryTable(run), Facts: htmlLines(factLines(run)), Notes: notes(run), Unseen: results.Unseen(run),
+		Matrices: htmlMatrices(run), Found: findingsOfSweep(r), Memory: memoryTable(run), Facts: htmlLines(factLines(run)), Notes: notes(run), Unseen: results.Unseen(run),
 	}
 	for _, f := range withStatus(r.Verdict.Findings, results.Fail, results.Inconclusive, results.Warn) {
 		page.Failures = append(page.Failures, htmlFinding{f.Status.String(), f.Status.String(), f.Name, htmlLines(findingLines(f))})

@@ -15,7 +15,8 @@ var _ = register(Format{Name: "markdown", Ext: ".md", Summary: "for a CI summary
 // renderMarkdown writes the verdict first, and folds what few will read.
 func renderMarkdown(w io.Writer, r Report) error {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "## storebench: %s\n\n%s%s.\n", verdictWord(r.Verdict), plain(capital(sentence(r))), tally(r.Verdict))
+	fmt.Fprintf(&out, "## storebench: %s\n\n%s%s.\n", headWord(r), plain(capital(sentence(r))), tally(r.Verdict))
+	markdownMatrices(&out, r)
 	markdownLimits(&out, r)
 	for _, f := range withStatus(r.Verdict.Findings, results.Fail, results.Inconclusive, results.Warn) {
 		markdownFinding(&out, f)
@@ -31,7 +32,9 @@ func renderMarkdown(w io.Writer, r Report) error {
 
 func markdownLimits(w io.Writer, r Report) {
 	if len(r.Verdict.Findings) == 0 {
-		fmt.Fprint(w, "\nNo limit was judged.\n")
+		if r.Run.Sweep == nil {
+			fmt.Fprint(w, "\nNo limit was judged.\n")
+		}
 		return
 	}
 	t := newMarkdownTable("status", "limit", "at", "observed", "within (95 %)", "headroom")

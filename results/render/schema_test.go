@@ -89,13 +89,14 @@ func TestSchemaIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	walker := schemaWalker{defs: root.Defs}
-	verdict := root.Properties["verdict"]
-	delete(root.Properties, "verdict") // written beside the run, not part of it
-	walker.compare("run", reflect.TypeFor[results.Run](), root)
-	if verdict == nil {
-		t.Fatal("the schema has no verdict")
+	for name, beside := range map[string]reflect.Type{"verdict": reflect.TypeFor[results.Verdict](), "matrix": reflect.TypeFor[results.Matrix]()} {
+		if root.Properties[name] == nil {
+			t.Fatalf("the schema has no %s", name)
+		}
+		walker.compare(name, beside, *root.Properties[name])
+		delete(root.Properties, name) // written beside the run, not part of it
 	}
-	walker.compare("verdict", reflect.TypeFor[results.Verdict](), *verdict)
+	walker.compare("run", reflect.TypeFor[results.Run](), root)
 	for _, difference := range walker.differences {
 		t.Error(difference)
 	}

@@ -288,11 +288,19 @@ func writeSlots(w io.Writer, r Report) {
 // writeSwept is the last line: whether the matrix is whole. It is no verdict on
 // the volume.
 func writeSwept(w io.Writer, r Report) {
-	words := map[results.Status]string{
-		results.Pass:         "every cell was measured",
-		results.Warn:         "every cell was measured, with a warning as told above",
-		results.Inconclusive: "incomplete or undecided, as told above",
-		results.Fail:         "the volume failed, as told above",
+	said := sentence(r)
+	if r.Verdict.Status != results.Pass {
+		said += ", as told above"
 	}
-	paragraph(w, "\n", "SWEEP     ", words[r.Verdict.Status]+". It shows where this volume saturates; whether it sustains a workload, storebench check tells.")
+	paragraph(w, "\n", "SWEEP     ", said+". "+sweepNote)
+}
+
+const sweepNote = "It shows where this volume saturates; whether it sustains a workload, storebench check tells."
+
+// sweptSentences say whether a matrix is whole.
+var sweptSentences = map[results.Status]string{
+	results.Pass:         "every cell was measured",
+	results.Warn:         "every cell was measured, with a warning",
+	results.Inconclusive: "incomplete or undecided",
+	results.Fail:         "the volume failed",
 }

@@ -633,10 +633,20 @@ func verdictWord(v results.Verdict) string {
 	return word
 }
 
+// headWord is what a page says first: the verdict, or that it has none to give.
+func headWord(r Report) string {
+	if r.Run.Sweep != nil && r.Verdict.Status == results.Pass {
+		return "SWEEP"
+	}
+	return verdictWord(r.Verdict)
+}
+
 // sentence is what the verdict says in words. A partial run qualifies nothing.
 func sentence(r Report) string {
 	v, asked := r.Verdict, "profile "+r.Run.Profile.Name
 	switch {
+	case r.Run.Sweep != nil:
+		return sweptSentences[v.Status]
 	case v.Status == results.Fail:
 		return "this volume cannot sustain what " + asked + " asks"
 	case v.Status == results.Inconclusive:

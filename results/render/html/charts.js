@@ -34,9 +34,14 @@
   const axes = {
     percentile: (chart) => axis({
       splits: () => [1, 2].concat(decades(10, chart.data[0][chart.data[0].length - 1] || 10)),
+      filter: (u, all) => all,
       values: (u, all) => all.map(share),
     }),
-    time: () => axis({ values: (u, all) => all.map((s) => s + " s") }),
+    // The axis names the second of the run at which each round began.
+    time: (chart) => axis({
+      splits: () => chart.rounds.map(([place]) => place),
+      values: () => chart.rounds.map(([, second]) => Math.round(second) + " s"),
+    }),
   };
 
   // marks draws stalls as bands and syncs as lines below the latencies.
@@ -67,7 +72,7 @@
     width, height: tall, legend: { show: false },
     cursor: { show: false },
     scales: { x: { time: false, distr: chart.kind === "percentile" ? 3 : 1 }, y: { distr: 3 } },
-    axes: [axes[chart.kind](chart), axis({ values: (u, all) => all.map((s) => (labelled(s) ? seconds(s) : "")), size: 64 })],
+    axes: [axes[chart.kind](chart), axis({ filter: (u, all) => all, values: (u, all) => all.map((s) => (labelled(s) ? seconds(s) : "")), size: 64 })],
     series: [{}].concat(chart.series.map((label, i) => ({
       label, stroke: colour("s" + (i % 6)), width: 2, dash: dashes[i % 3],
       points: { show: chart.kind === "time", size: 4 },
