@@ -75,11 +75,11 @@ build() {
 
 # mount_simulated mounts a healthy volume with the file system $1 and the size $2:
 # a real file system on a loop device over a disk in memory. Its directory is in
-# $volume.
+# $volume. A line written to the file $3, where one is given, replaces its faults.
 mount_simulated() {
 	volume=$work/$1
 	mkdir "$volume"
-	"$storebench" simulate "$volume" --fs "$1" --size "$2" --every 1h </dev/null 2>"$work/simulator" &
+	"$storebench" simulate "$volume" --fs "$1" --size "$2" --every 1h <"${3:-/dev/null}" 2>"$work/simulator" &
 	simulator=$!
 	until mountpoint -q "$volume"; do
 		kill -0 "$simulator" 2>/dev/null || die "no volume: $(cat "$work/simulator")"

@@ -57,16 +57,8 @@ const pointsPerDecade = 12
 // some were lost they are the slowest, and it ends before them.
 func percentileChart(lines []latencyLine) chart {
 	c := chart{Kind: "percentile", caption: "Latency by percentile", x: "percentile", words: significantPercent}
-	most := int64(1)
-	for _, l := range lines {
-		most = max(most, l.whole.Count()+l.whole.Lost())
-	}
 	columns := make([][]*float64, len(lines)+1)
-	for k := 0; ; k++ {
-		x := math.Pow(10, float64(k)/pointsPerDecade)
-		if x > float64(most) {
-			break
-		}
+	for _, x := range shares(lines) {
 		columns[0] = append(columns[0], &x)
 		for i, l := range lines {
 			columns[i+1] = append(columns[i+1], atShare(l.whole, x))
@@ -76,23 +68,42 @@ func percentileChart(lines []latencyLine) chart {
 	return c
 }
 
+// shares are the places at which the curves are known: so many to a power of
+// ten, and for each curve its longest operation.
+func shares(lines []latencyLine) []float64 {
+	var all []float64
+	most := 1.0
+	for _, l := range lines {
+		total := float64(l.whole.Count() + l.whole.Lost())
+		all, most = append(all, total), max(most, total)
+	}
+	for k := 0; math.Pow(10, float64(k)/pointsPerDecade) < most; k++ {
+		all = append(all, math.Pow(10, float64(k)/pointsPerDecade))
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 // atShare is the latency that one in x operations exceeds, nil where that is not
 // known.
 func atShare(d *measure.Distribution, x float64) *float64 {
 	total := float64(d.Count() + d.Lost())
 	rank := (1 - 1/x) * total
+	if x == total && d.Lost() == 0 {
+		return positive(d.Max())
+	}
 	if x > total || rank > float64(d.Count()) {
 		return nil
 	}
 	return positive(d.Quantile(rank / float64(d.Count())))
 }
 
-// positive is what an axis by powers of ten can show: at least a nanosecond.
+// positive is what an axis by powers of ten can show.
 func positive(x float64) *float64 {
-	if math.IsNaN(x) || math.IsInf(x, 0) {
+	if !(x > 0) || math.IsInf(x, 0) {
 		return nil
 	}
-	return new(max(x, 1e-9))
+	return &x
 }
 
 func labelsOf(lines []latencyLine) []string {

@@ -21,8 +21,13 @@
 
   const axis = (more) => ({ stroke: colour("quiet"), grid: { stroke: colour("line"), width: 1 }, ticks: { stroke: colour("line") }, font: "12px system-ui, sans-serif", ...more });
 
-  // labelled says whether a line of an axis by powers of ten has a word: 1, 2 and 5.
-  const labelled = (s) => s > 0 && [1, 2, 5].some((n) => Math.abs(s / 10 ** Math.floor(Math.log10(s) + 1e-9) - n) < 1e-6);
+  // lines are those of an axis by powers of ten that have a word: 1, 2 and 5 of
+  // each power, and of many powers 1 alone.
+  const lines = (u, all) => {
+    const wide = u.scales.y.max / u.scales.y.min > 2e3;
+    const mantissa = (s) => s / 10 ** Math.floor(Math.log10(s) + 1e-9);
+    return all.map((s) => ((wide ? [1] : [1, 2, 5]).some((n) => Math.abs(mantissa(s) - n) < 1e-6) ? s : null));
+  };
 
   // decades are the powers of ten that an axis shows.
   const decades = (from, to) => {
@@ -33,7 +38,10 @@
 
   const axes = {
     percentile: (chart) => axis({
-      splits: () => [1, 2].concat(decades(10, chart.data[0][chart.data[0].length - 1] || 10)),
+      splits: () => {
+        const last = chart.data[0][chart.data[0].length - 1] || 10;
+        return (last > 2e3 ? [1] : [1, 2]).concat(decades(10, last));
+      },
       filter: (u, all) => all,
       values: (u, all) => all.map(share),
     }),
@@ -72,7 +80,7 @@
     width, height: tall, legend: { show: false },
     cursor: { show: false },
     scales: { x: { time: false, distr: chart.kind === "percentile" ? 3 : 1 }, y: { distr: 3 } },
-    axes: [axes[chart.kind](chart), axis({ filter: (u, all) => all, values: (u, all) => all.map((s) => (labelled(s) ? seconds(s) : "")), size: 64 })],
+    axes: [axes[chart.kind](chart), axis({ filter: lines, values: (u, all) => all.map(seconds), size: 64 })],
     series: [{}].concat(chart.series.map((label, i) => ({
       label, stroke: colour("s" + (i % 6)), width: 2, dash: dashes[i % 3],
       points: { show: chart.kind === "time", size: 4 },
@@ -83,6 +91,10 @@
   const drawn = new Map();
   const draw = (place, width, tall) => {
     drawn.get(place)?.destroy();
+    if (place.closest("details:not([open])")) { // folded away
+      drawn.delete(place);
+      return;
+    }
     const chart = charts[place.dataset.chart];
     drawn.set(place, new uPlot(options(chart, width, tall), chart.data, place));
   };
@@ -91,6 +103,9 @@
   };
 
   drawAll();
+  addEventListener("toggle", () => {
+    for (const place of document.querySelectorAll("[data-chart]")) if (!drawn.has(place)) draw(place, place.clientWidth, height);
+  }, true);
   let last = innerWidth;
   addEventListener("resize", () => {
     if (innerWidth === last || root.classList.contains("print")) return;
