@@ -314,7 +314,11 @@ func (f *figure) against(other *figure) Change {
 
 func summaryOf(s *benchmath.Sample) Sample {
 	sum := benchmath.AssumeNothing.Summary(s, MedianConfidence)
-	return Sample{Rounds: len(s.Values), Median: sum.Center, Low: finite(sum.Lo), High: finite(sum.Hi)}
+	sample := Sample{Rounds: len(s.Values), Median: sum.Center}
+	if low, high := finite(sum.Lo), finite(sum.Hi); low != nil && high != nil { // half an interval is none
+		sample.Low, sample.High = low, high
+	}
+	return sample
 }
 
 // towards is what a change is called when it is real.
