@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 
 	"storebench/internal/measure"
 	"storebench/results"
@@ -103,8 +104,16 @@ func positive(x float64) *float64 {
 	if !(x > 0) || math.IsInf(x, 0) {
 		return nil
 	}
-	return &x
+	short, err := strconv.ParseFloat(strconv.FormatFloat(x, 'e', chartDigits-1, 64), 64)
+	if err != nil {
+		return nil
+	}
+	return &short
 }
+
+// chartDigits are the significant digits that a chart's data has: more than a
+// distribution has, and few enough for a page to stay small.
+const chartDigits = 4
 
 func labelsOf(lines []latencyLine) []string {
 	var all []string
@@ -153,7 +162,7 @@ func timeChart(run *results.Run, lines []latencyLine, group []measure.Measuremen
 	for _, t := range turns {
 		c.Rounds = append(c.Rounds, [2]float64{t.place, t.from})
 	}
-	c.Series, c.Data, c.Syncs = labelsOf(lines), columnsOf(rows, len(lines)), syncTimes(run, turns, group)
+	c.Series, c.Data, c.Syncs = labelsOf(lines), thinned(columnsOf(rows, len(lines)), maxPoints), syncTimes(run, turns, group)
 	c.Stalls = joinSpans(c.Stalls)
 	return c
 }
@@ -261,28 +270,52 @@ func syncTimes(run *results.Run, turns turns, group []measure.Measurement) []flo
 	return all
 }
 
-// maxChartRows is how many rows a chart's table has at most; longer ones are
-// thinned to the largest value of neighbours.
-const maxChartRows = 120
+// How many points a chart has at most, and rows its table: more are thinned.
+const (
+	maxPoints    = 600
+	maxChartRows = 120
+)
+
+// thinned takes the largest values of neighbours until there are at most so many
+// rows. A row of nothing, where a curve is broken, stays.
+func thinned(columns [][]*float64, most int) [][]*float64 {
+	span := (len(columns[0]) + most - 1) / most
+	if span <= 1 {
+		return columns
+	}
+	thin := make([][]*float64, len(columns))
+	for from := 0; from < len(columns[0]); {
+		to := from + 1
+		for to < len(columns[0]) && to < from+span && !unknown(columns, to) && !unknown(columns, to-1) {
+			to++
+		}
+		thin[0] = append(thin[0], columns[0][from])
+		for i, column := range columns[1:] {
+			thin[i+1] = append(thin[i+1], largest(column[from:to]))
+		}
+		from = to
+	}
+	return thin
+}
+
+// unknown says whether nothing is known in a row.
+func unknown(columns [][]*float64, row int) bool {
+	return !slices.ContainsFunc(columns[1:], func(column []*float64) bool { return column[row] != nil })
+}
 
 // table is the same as the chart, for who cannot see it.
 func (c chart) table() htmlTable {
 	t := htmlTable{Caption: c.caption, Header: append([]string{c.x}, c.Series...)}
-	if len(c.Data) == 0 {
-		return t
-	}
-	span := (len(c.Data[0]) + maxChartRows - 1) / maxChartRows
-	for from := 0; from < len(c.Data[0]); from += max(1, span) {
-		to := min(from+span, len(c.Data[0]))
-		cells, known := []string{c.words(*c.Data[0][from])}, false
-		for _, column := range c.Data[1:] {
-			x := largest(column[from:to])
-			known = known || x != nil
-			cells = append(cells, figure(x, measure.Seconds))
+	data := thinned(c.Data, maxChartRows)
+	for row := range data[0] {
+		if unknown(data, row) {
+			continue
 		}
-		if known {
-			t.Rows = append(t.Rows, cells)
+		cells := []string{c.words(*data[0][row])}
+		for _, column := range data[1:] {
+			cells = append(cells, figure(column[row], measure.Seconds))
 		}
+		t.Rows = append(t.Rows, cells)
 	}
 	return t
 }
