@@ -36,7 +36,7 @@ termination message says why, and its log holds the run for storebench collect.
 What follows two dashes goes to storebench check.`,
 		Example: `  storebench k8s manifests --storage-class gp3,premium --size 20Gi --image storebench:1.0 | kubectl apply -f -
   storebench k8s manifests --storage-class local-path --node worker-1,worker-2 --image storebench:1.0 -- --server-version 2.12.4
-  kubectl wait --for=condition=complete --timeout=15m job -l app.kubernetes.io/name=storebench
+  kubectl get jobs -l app.kubernetes.io/name=storebench --watch
   kubectl logs --tail=-1 --prefix -l app.kubernetes.io/name=storebench | storebench collect --dir runs
   kubectl delete job,pvc -l app.kubernetes.io/name=storebench`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -77,7 +77,7 @@
   };
 
   const options = (chart, width, tall) => ({
-    width, height: tall, legend: { show: false },
+    width, height: tall, legend: { show: false }, padding: [null, 28, null, null],
     cursor: { show: false },
     scales: { x: { time: false, distr: chart.kind === "percentile" ? 3 : 1 }, y: { distr: 3 } },
     axes: [axes[chart.kind](chart), axis({ filter: lines, values: (u, all) => all.map(seconds), size: 64 })],
