@@ -130,7 +130,7 @@ func newHTMLReport(r Report) (*htmlReport, error) {
 	}
 	page := &htmlReport{
 		htmlShell: shell, Cards: htmlLimits(r), Skipped: r.Verdict.Skipped,
-		Matrices: htmlMatrices(run), Found: findingsOfSweep(r), Memory: memoryTable(run), Facts: htmlLines(factLines(run)), Notes: notes(run), Unseen: results.Unseen(run),
+		Matrices: htmlMatrices(run), Found: findingsOfSweep(r), Memory: memoryTable(run), Facts: htmlLines(factLines(run)), Notes: caveats(r), Unseen: results.Unseen(run),
 	}
 	for _, f := range withStatus(r.Verdict.Findings, results.Fail, results.Inconclusive, results.Warn) {
 		page.Failures = append(page.Failures, htmlFinding{f.Status.String(), f.Status.String(), f.Name, htmlLines(findingLines(f))})

@@ -24,7 +24,7 @@ func renderMarkdown(w io.Writer, r Report) error {
 	markdownList(&out, "Limits that were not judged, because their steps were left out", r.Verdict.Skipped)
 	markdownFacts(&out, r)
 	markdownMeasured(&out, r)
-	markdownList(&out, "Notes", notes(r.Run))
+	markdownList(&out, "Notes", caveats(r))
 	markdownList(&out, "What this run could not see", results.Unseen(r.Run))
 	_, err := w.Write(out.Bytes())
 	return err

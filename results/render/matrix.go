@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"slices"
 
 	"storebench/results"
 )
@@ -45,9 +44,7 @@ func matrixViews(run *results.Run) []matrixView {
 		newMatrixView(m, latencyTitle(m), down, across, func(c results.Cell) matrixCell { return matrixCell{cellLatency(m, c), c.P99.Value} }),
 		newMatrixView(m, throughputTitle, down, across, func(c results.Cell) matrixCell { return matrixCell{cellRate(m, c), c.Rate.Value} }),
 	}
-	if slices.ContainsFunc(m.Cells, func(c results.Cell) bool { return unsupported(m, c) }) {
-		views[0].note = "~ too few operations to say with confidence what a p99 is at most"
-	}
+	views[0].note, views[1].note = latencyNote(m), rateNote(m)
 	return views
 }
 

@@ -54,14 +54,24 @@ func writeMatrix(w io.Writer, r Report) {
 		}
 		writeCells(w, m, axes[0], axes[1])
 	}
-	if slices.ContainsFunc(m.Cells, func(c results.Cell) bool { return unsupported(m, c) }) {
-		paragraph(w, "", "", "~ too few operations to say with confidence what a p99 is at most")
+	for _, note := range []string{latencyNote(m), rateNote(m)} {
+		if note != "" {
+			paragraph(w, "", "", note)
+		}
 	}
-	writeShort(w, m)
 }
 
-// writeShort tells of turns that are too short, and how long they should be.
-func writeShort(w io.Writer, m *results.Matrix) {
+// latencyNote explains the mark of latencies, where there is one.
+func latencyNote(m *results.Matrix) string {
+	if !slices.ContainsFunc(m.Cells, func(c results.Cell) bool { return unsupported(m, c) }) {
+		return ""
+	}
+	return "~ too few operations to say with confidence what a p99 is at most"
+}
+
+// rateNote explains the mark of turns that are too short, where there is one, and
+// how long they should be.
+func rateNote(m *results.Matrix) string {
 	const inARow = 5
 	longest := 0.0
 	for _, c := range m.Cells {
@@ -69,9 +79,10 @@ func writeShort(w io.Writer, m *results.Matrix) {
 			longest = max(longest, *c.Median)
 		}
 	}
-	if longest > 0 {
-		paragraph(w, "", "", fmt.Sprintf("! so few operations fit into a turn one after another that its ends decide the throughput: --duration %.0fs would hold %d of them", math.Ceil(inARow*longest), inARow))
+	if longest == 0 {
+		return ""
 	}
+	return fmt.Sprintf("! so few operations fit into a turn one after another that its ends decide the throughput: --duration %.0fs would hold %d of them", math.Ceil(inARow*longest), inARow)
 }
 
 // writeColumn writes a sweep of one parameter.

@@ -207,6 +207,15 @@ func firstTouch(t results.FirstTouch) string {
 		figure(&t.First, measure.Seconds), figure(&t.Later, measure.Seconds), figure(&t.Most, measure.Seconds))
 }
 
+// caveats are the notes of a run, and those that text tells beside its figures.
+func caveats(r Report) []string {
+	all := notes(r.Run)
+	for _, t := range r.Verdict.FirstTouch {
+		all = append(all, t.Step+", "+t.Metric+": "+firstTouch(t))
+	}
+	return all
+}
+
 // stepLine names a step with what it asks and how often it ran.
 func stepLine(s results.Step, rounds int) string {
 	line := s.Title() + ": " + strings.TrimPrefix(s.Asked()+", ", ", ") + counted(rounds, "round")
