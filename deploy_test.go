@@ -144,7 +144,7 @@ func TestNoRegistry(t *testing.T) {
 			t.Errorf("%s names a registry: %s", file, found)
 		}
 	}
-	for _, planted := range []string{"image: \"registry.invalid/x\"", "FROM registry.invalid:5000/go AS build", "ARG GO_IMAGE=localhost:5000/go", "  IMAGE: a.b/c"} {
+	for _, planted := range []string{"image: \"host.invalid/x\"", "FROM host.invalid:5000/go AS build", "ARG GO_IMAGE=localhost:5000/go", "  IMAGE: a.b/c"} {
 		if !registryHost.MatchString(planted) {
 			t.Errorf("%s is not found", planted)
 		}
