@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"testing"
 
+	"storebench/cmd/storebench/internal/programtest"
 	"storebench/internal/cause"
 	"storebench/internal/slowvolume"
 	"storebench/internal/slowvolume/slowtest"
@@ -25,7 +26,7 @@ func TestLastChecksumReads(t *testing.T) {
 	} {
 		t.Run(cipher, func(t *testing.T) {
 			doc := filepath.Join(t.TempDir(), "run.json")
-			lines := trace(t, "read,pread64", "check", target(t), "--profile", "full", "--only", "last-checksum", "--budget", "20s",
+			lines := trace(t, "read,pread64", "check", programtest.Target(t), "--profile", "full", "--only", "last-checksum", "--budget", "20s",
 				"--set", "last-checksum.cipher="+cipher, "--set", "last-checksum.block-size=1MiB", "--set", "last-checksum.concurrency=2",
 				"--limit", "last-checksum.disk max < 1h", "-o", "json="+doc)
 			seen := 0
@@ -41,7 +42,7 @@ func TestLastChecksumReads(t *testing.T) {
 			if seen == 0 {
 				t.Error("no block was read")
 			}
-			fromDisk(t, document(t, doc), "cold")
+			fromDisk(t, programtest.Document(t, doc), "cold")
 		})
 	}
 }
@@ -52,7 +53,7 @@ var blockRead = regexp.MustCompile(`(read|pread64)\(\d+<[^>]*\.blk>.* = (\d+)$`)
 
 // fromDisk fails the test unless the page cache was empty before every round of a
 // metric, and the device read something in each.
-func fromDisk(t *testing.T, run judged, metric string) {
+func fromDisk(t *testing.T, run programtest.Judged, metric string) {
 	t.Helper()
 	rounds := 0
 	for _, m := range run.Measurements {
@@ -78,48 +79,48 @@ func fromDisk(t *testing.T, run judged, metric string) {
 // behind many because of the disk.
 func TestSlowChecksumsNameSlots(t *testing.T) {
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "read 100ms")})
-	o, run := conclusive(t, 3, func(doc string) outcome {
-		return storebench(t, "check", volume.Path(), "--profile", "full", "--only", "last-checksum", "--max-concurrent-io", "4,16,4096",
+	o, run := conclusive(t, 3, func(doc string) programtest.Outcome {
+		return programtest.Run(t, "check", volume.Path(), "--profile", "full", "--only", "last-checksum", "--max-concurrent-io", "4,16,4096",
 			"--set", "last-checksum.cipher=chacha", "--set", "last-checksum.block-size=128KiB", "--set", "last-checksum.concurrency=64",
 			"--limit", "last-checksum.disk max < 50ms", "-o", "text", "-o", "json="+doc)
 	})
 	for slots, want := range map[string]cause.Name{"4": cause.Slots, "16": cause.Slots, "4096": cause.Device} {
-		f := run.finding(t, "last-checksum.disk max", "last-checksum max-concurrent-io="+slots)
+		f := run.Finding(t, "last-checksum.disk max", "last-checksum max-concurrent-io="+slots)
 		if f.Cause != nil && f.Cause.OfHost() && want == cause.Device {
 			continue // this machine was short of what it takes to tell
 		}
 		requireStatus(t, o, f, results.Fail)
 		if f.Cause == nil || f.Cause.Name != want {
-			t.Errorf("%s slots: cause %v, want %s\n%s", slots, f.Cause, want, o.stdout)
+			t.Errorf("%s slots: cause %v, want %s\n%s", slots, f.Cause, want, o.Stdout)
 		}
 	}
-	empty(t, volume.Path())
+	programtest.Empty(t, volume.Path())
 }
 
 // On a volume with slow reads the restart of the profile's server outlasts the
 // 10 s after which a leader counts its quorum as lost.
 func TestSlowReadsFailRecovery(t *testing.T) {
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "read 300ms")})
-	o, run := conclusive(t, 3, func(doc string) outcome {
-		return storebench(t, "check", volume.Path(), "--only", "recovery", "-o", "text", "-o", "json="+doc)
+	o, run := conclusive(t, 3, func(doc string) programtest.Outcome {
+		return programtest.Run(t, "check", volume.Path(), "--only", "recovery", "-o", "text", "-o", "json="+doc)
 	})
-	f := run.finding(t, "recovery.restart max", "recovery")
+	f := run.Finding(t, "recovery.restart max", "recovery")
 	requireStatus(t, o, f, results.Fail)
 	if f.Cause == nil || f.Cause.Name != cause.Device {
-		t.Errorf("cause %v, want device\n%s", f.Cause, o.stdout)
+		t.Errorf("cause %v, want device\n%s", f.Cause, o.Stdout)
 	}
-	empty(t, volume.Path())
+	programtest.Empty(t, volume.Path())
 }
 
 // A store that the volume could not hold is refused before anything is written.
 func TestStoreThatDoesNotFit(t *testing.T) {
-	dir := target(t)
-	o := storebench(t, "check", dir, "--only", "recovery", "--set", "recovery.store-size=900TB")
+	dir := programtest.Target(t)
+	o := programtest.Run(t, "check", dir, "--only", "recovery", "--set", "recovery.store-size=900TB")
 	requireCode(t, o, 2)
-	if !regexp.MustCompile(`a store of .* does not fit on`).MatchString(o.stderr) {
-		t.Errorf("the error does not say what does not fit: %s", o.stderr)
+	if !regexp.MustCompile(`a store of .* does not fit on`).MatchString(o.Stderr) {
+		t.Errorf("the error does not say what does not fit: %s", o.Stderr)
 	}
-	empty(t, dir)
+	programtest.Empty(t, dir)
 }
 
 // What the rounds may take is written once, before them, and is gone again.
@@ -130,16 +131,16 @@ func TestPrecondition(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := storebench(t, append([]string{"check", volume.Path(), "--profile", "quick", "--only", "raw-sync", "--budget", "4s",
+		o := programtest.Run(t, append([]string{"check", volume.Path(), "--profile", "quick", "--only", "raw-sync", "--budget", "4s",
 			"--set", "raw-sync.max-bytes=64MiB", "--set", "raw-sync.writes-per-second=10"}, flags...)...)
-		if o.code != 0 && o.code != 4 { // so short a run may be inconclusive
-			t.Fatalf("exit code %d\n%s\n%s", o.code, o.stdout, o.stderr)
+		if o.Code != 0 && o.Code != 4 { // so short a run may be inconclusive
+			t.Fatalf("exit code %d\n%s\n%s", o.Code, o.Stdout, o.Stderr)
 		}
 		after, err := volume.Counts()
 		if err != nil {
 			t.Fatal(err)
 		}
-		empty(t, volume.Path())
+		programtest.Empty(t, volume.Path())
 		return after.Sub(before).WrittenBytes
 	}
 	const need = 64 << 20

@@ -8,60 +8,42 @@ import (
 	"testing"
 	"time"
 
+	"storebench/cmd/storebench/internal/programtest"
 	"storebench/internal/slowvolume"
 	"storebench/internal/slowvolume/slowtest"
 )
-
-// waitFor polls a condition of another process, which has no other way to tell.
-func waitFor(t *testing.T, what string, within time.Duration, holds func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(within); !holds(); time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %v", what, within)
-		}
-	}
-}
-
-// workingOn says whether a round is under way below dir: its directory stands
-// in the scratch directory.
-func workingOn(dir string) func() bool {
-	return func() bool {
-		rounds, err := filepath.Glob(filepath.Join(dir, "storebench-*", "*", "writer-0"))
-		return err == nil && len(rounds) > 0
-	}
-}
 
 func TestHungVolumeGetsItsVerdict(t *testing.T) {
 	const budget = 12 * time.Second
 	volume := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
 	// A pipe behind the program must end with it: no worker holds it open.
-	shell := command(t, "bash", "-c", `"$0" check "$1" --profile quick --only raw-sync --budget 12s | cat; exit "${PIPESTATUS[0]}"`, program, volume.Path())
+	shell := programtest.Command(t, "bash", "-c", `"$0" check "$1" --profile quick --only raw-sync --budget 12s | cat; exit "${PIPESTATUS[0]}"`, programtest.Path, volume.Path())
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
-		for !workingOn(volume.Path())() {
+		for !programtest.WorkingOn(volume.Path())() {
 			time.Sleep(20 * time.Millisecond)
 		}
 		if err := volume.Stop(); err != nil {
 			t.Error(err)
 		}
 	}()
-	o := finish(t, shell)
+	o := programtest.Finish(t, shell)
 	<-stopped
 	requireCode(t, o, 3)
-	if o.took > budget+5*time.Second {
-		t.Errorf("it took %v, the deadline is %v\n%s", o.took, budget, o.stdout)
+	if o.Took > budget+5*time.Second {
+		t.Errorf("it took %v, the deadline is %v\n%s", o.Took, budget, o.Stdout)
 	}
 	for _, word := range []string{"the volume answers", "storebench clean"} {
-		if !strings.Contains(o.stdout, word) {
-			t.Errorf("the report does not speak of %q\n%s", word, o.stdout)
+		if !strings.Contains(o.Stdout, word) {
+			t.Errorf("the report does not speak of %q\n%s", word, o.Stdout)
 		}
 	}
 	if err := volume.Continue(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "clean after the volume came back", 20*time.Second, func() bool { return storebench(t, "clean", volume.Path()).code == 0 })
-	empty(t, volume.Path())
+	programtest.WaitFor(t, "clean after the volume came back", 20*time.Second, func() bool { return programtest.Run(t, "clean", volume.Path()).Code == 0 })
+	programtest.Empty(t, volume.Path())
 }
 
 func TestHungFromTheStart(t *testing.T) {
@@ -69,29 +51,29 @@ func TestHungFromTheStart(t *testing.T) {
 	if err := volume.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	o := storebench(t, "check", volume.Path(), "--profile", "quick", "--budget", "5s")
+	o := programtest.Run(t, "check", volume.Path(), "--profile", "quick", "--budget", "5s")
 	if err := volume.Continue(); err != nil {
 		t.Fatal(err)
 	}
 	requireCode(t, o, 3)
-	if o.took > 10*time.Second {
-		t.Errorf("it took %v, the deadline is 5s", o.took)
+	if o.Took > 10*time.Second {
+		t.Errorf("it took %v, the deadline is 5s", o.Took)
 	}
 }
 
 func TestKilledRunIsFoundAgain(t *testing.T) {
 	volume := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
-	run := command(t, program, "check", volume.Path(), "--only", "raw-sync")
+	run := programtest.Command(t, programtest.Path, "check", volume.Path(), "--only", "raw-sync")
 	run.Stdout, run.Stderr = io.Discard, io.Discard
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a round", 20*time.Second, workingOn(volume.Path()))
+	programtest.WaitFor(t, "a round", 20*time.Second, programtest.WorkingOn(volume.Path()))
 	// A worker that is blocked in the kernel outlives the kill of its run.
 	if err := volume.SetFaults(slowtest.Faults(t, "fsync 15s")...); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "a worker in a slow sync", 10*time.Second, quiet(t, volume))
+	programtest.WaitFor(t, "a worker in a slow sync", 10*time.Second, quiet(t, volume))
 	if err := run.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -101,11 +83,11 @@ func TestKilledRunIsFoundAgain(t *testing.T) {
 		t.Fatalf("leftovers: %v, %v", leftover, err)
 	}
 	again := []string{"check", volume.Path(), "--profile", "quick", "--only", "raw-sync", "--budget", "4s"}
-	if o := storebench(t, again...); o.code != 1 || !strings.Contains(o.stderr, "holds it") {
-		t.Errorf("beside a living worker: exit code %d\n%s", o.code, o.stderr)
+	if o := programtest.Run(t, again...); o.Code != 1 || !strings.Contains(o.Stderr, "holds it") {
+		t.Errorf("beside a living worker: exit code %d\n%s", o.Code, o.Stderr)
 	}
-	if o := storebench(t, "clean", volume.Path()); o.code != 1 || !strings.Contains(o.stdout, "kept") {
-		t.Errorf("clean beside a living worker: exit code %d\n%s", o.code, o.stdout)
+	if o := programtest.Run(t, "clean", volume.Path()); o.Code != 1 || !strings.Contains(o.Stdout, "kept") {
+		t.Errorf("clean beside a living worker: exit code %d\n%s", o.Code, o.Stdout)
 	}
 	if _, err := os.Stat(leftover[0]); err != nil {
 		t.Errorf("a leftover that a process holds was touched: %v", err)
@@ -113,10 +95,10 @@ func TestKilledRunIsFoundAgain(t *testing.T) {
 	if err := volume.SetFaults(); err != nil { // lets the sync go
 		t.Fatal(err)
 	}
-	waitFor(t, "the leftover's removal", 30*time.Second, func() bool {
-		return strings.Contains(storebench(t, again...).stderr, "removed "+leftover[0])
+	programtest.WaitFor(t, "the leftover's removal", 30*time.Second, func() bool {
+		return strings.Contains(programtest.Run(t, again...).Stderr, "removed "+leftover[0])
 	})
-	empty(t, volume.Path())
+	programtest.Empty(t, volume.Path())
 }
 
 // quiet says whether nothing has passed through the volume for a while.
@@ -135,8 +117,8 @@ func quiet(t *testing.T, volume *slowvolume.File) func() bool {
 }
 
 func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
-	dir, doc := target(t), filepath.Join(t.TempDir(), "run.json")
-	run := command(t, program, "check", dir, "--only", "raw-sync,term-vote", "-o", "json="+doc)
+	dir, doc := programtest.Target(t), filepath.Join(t.TempDir(), "run.json")
+	run := programtest.Command(t, programtest.Path, "check", dir, "--only", "raw-sync,term-vote", "-o", "json="+doc)
 	stderr, err := run.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +126,7 @@ func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
 	if err := run.Start(); err != nil {
 		t.Fatal(err)
 	}
-	waitFor(t, "the third round", 30*time.Second, func() bool {
+	programtest.WaitFor(t, "the third round", 30*time.Second, func() bool {
 		third, err := filepath.Glob(filepath.Join(dir, "storebench-*", "*-2-*"))
 		return err == nil && len(third) > 0
 	})
@@ -156,9 +138,9 @@ func TestInterruptKeepsWhatWasMeasured(t *testing.T) {
 	if code := run.ProcessState.ExitCode(); code != 130 {
 		t.Errorf("exit code %d, want 130\n%s", code, said)
 	}
-	d := document(t, doc)
+	d := programtest.Document(t, doc)
 	if len(d.Measurements) == 0 || !d.Interrupted || d.Verdict.Status.String() == "pass" {
 		t.Errorf("%d measurements, interrupted %v, verdict %s", len(d.Measurements), d.Interrupted, d.Verdict.Status)
 	}
-	empty(t, dir)
+	programtest.Empty(t, dir)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"storebench/cmd/storebench/internal/programtest"
 	"storebench/internal/slowvolume/slowtest"
 )
 
@@ -19,9 +20,9 @@ func trace(t *testing.T, calls string, args ...string) []string {
 	strace, err := exec.LookPath("strace")
 	slowtest.Need(t, "strace", err)
 	file := filepath.Join(t.TempDir(), "trace")
-	o := finish(t, command(t, strace, append([]string{"-f", "-qq", "-y", "--seccomp-bpf", "-e", "trace=" + calls, "-o", file, program}, args...)...))
-	if o.code != 0 && o.code != 4 { // so short a run may be inconclusive
-		t.Fatalf("exit code %d\n%s\n%s", o.code, o.stdout, o.stderr)
+	o := programtest.Finish(t, programtest.Command(t, strace, append([]string{"-f", "-qq", "-y", "--seccomp-bpf", "-e", "trace=" + calls, "-o", file, programtest.Path}, args...)...))
+	if o.Code != 0 && o.Code != 4 { // so short a run may be inconclusive
+		t.Fatalf("exit code %d\n%s\n%s", o.Code, o.Stdout, o.Stderr)
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -48,7 +49,7 @@ func TestStormWritesAsElectionsDo(t *testing.T) {
 	const groups = 50
 	for role, writes := range map[string]int{"voter": 2, "candidate": 1} {
 		t.Run(role, func(t *testing.T) {
-			lines := trace(t, "openat,rename,renameat,renameat2,fsync", "check", target(t), "--profile", "quick", "--only", "election-storm",
+			lines := trace(t, "openat,rename,renameat,renameat2,fsync", "check", programtest.Target(t), "--profile", "quick", "--only", "election-storm",
 				"--budget", "4s", "--set", "term-vote.groups="+strconv.Itoa(groups), "--set", "term-vote.role="+role)
 			storms := count(lines, `openat\(.*S-R3F-00000/tav\.idx", .*O_CREAT`) // its file of an earlier term, once a storm
 			if storms == 0 {
@@ -73,12 +74,12 @@ func TestBlockWriteSyncsAsTheServerDoes(t *testing.T) {
 	for mode, perMessage := range map[string]int{"always": 1, "default": 0} {
 		t.Run(mode, func(t *testing.T) {
 			doc := filepath.Join(t.TempDir(), "run.json")
-			lines := trace(t, "pwrite64,write,fsync", "check", target(t), "--profile", "quick", "--only", "block-write", "--sync", mode,
+			lines := trace(t, "pwrite64,write,fsync", "check", programtest.Target(t), "--profile", "quick", "--only", "block-write", "--sync", mode,
 				"--budget", "4s", "--set", "block-write.rate=200", "-o", "json="+doc)
 			writes := count(lines, `(pwrite64|write)\(\d+<[^>]*\.blk>`)
 			syncs := count(lines, `fsync\(\d+<[^>]*\.blk>`)
 			stored := int64(0)
-			for _, m := range document(t, doc).Measurements {
+			for _, m := range programtest.Document(t, doc).Measurements {
 				for _, r := range m.Rounds {
 					if m.Metric == "store" {
 						stored += r.Distribution.Count()

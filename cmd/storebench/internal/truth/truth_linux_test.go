@@ -1,4 +1,4 @@
-package engine_test
+package truth
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"storebench/cmd/storebench/internal/programtest"
 	"storebench/internal/cause"
 	"storebench/internal/slowvolume"
 	"storebench/internal/slowvolume/slowtest"
@@ -149,11 +150,11 @@ func TestTruthTable(t *testing.T) {
 		}
 		t.Run(row.volume+", "+row.profile, func(t *testing.T) {
 			answer := row.ask(t, row.short)
-			if answer.inconclusive(row) && answer.run.lost() >= 0.02 {
+			if answer.inconclusive(row) && answer.run.Lost() >= 0.02 {
 				answer = row.ask(t, row.short) // as the report advises
 			}
-			if answer.inconclusive(row) && answer.run.lost() >= 0.02 {
-				t.Skipf("inconclusive twice: this machine kept %.0f %% of its processors from the run\n%s", 100*answer.run.lost(), answer.stdout)
+			if answer.inconclusive(row) && answer.run.Lost() >= 0.02 {
+				t.Skipf("inconclusive twice: this machine kept %.0f %% of its processors from the run\n%s", 100*answer.run.Lost(), answer.Stdout)
 			}
 			for _, wrong := range answer.wrong(row) {
 				t.Error(wrong)
@@ -162,7 +163,7 @@ func TestTruthTable(t *testing.T) {
 				t.Error(wrong)
 			}
 			if t.Failed() {
-				t.Logf("%s\n%s", answer.stdout, answer.stderr)
+				t.Logf("%s\n%s", answer.Stdout, answer.Stderr)
 			}
 		})
 	}
@@ -170,8 +171,8 @@ func TestTruthTable(t *testing.T) {
 
 // answer is what the program said of a row's volume.
 type answer struct {
-	outcome
-	run judged
+	programtest.Outcome
+	run programtest.Judged
 }
 
 // ask makes the row's volume and has the program check it.
@@ -179,8 +180,8 @@ func (row truth) ask(t *testing.T, args []string) answer {
 	t.Helper()
 	v := row.make(t)
 	doc := filepath.Join(t.TempDir(), "run.json")
-	line := slices.Concat(v.enter, []string{program, "check", v.dir, "--profile", row.profile, "-o", "text", "-o", "json=" + doc}, row.args, args)
-	cmd := command(t, line[0], line[1:]...)
+	line := slices.Concat(v.enter, []string{programtest.Path, "check", v.dir, "--profile", row.profile, "-o", "text", "-o", "json=" + doc}, row.args, args)
+	cmd := programtest.Command(t, line[0], line[1:]...)
 	ctx, over := context.WithCancel(t.Context())
 	beside := make(chan struct{})
 	go func() {
@@ -192,13 +193,13 @@ func (row truth) ask(t *testing.T, args []string) answer {
 	if v.begin != nil {
 		v.begin()
 	}
-	a := answer{outcome: finish(t, cmd)}
+	a := answer{Outcome: programtest.Finish(t, cmd)}
 	over()
 	<-beside
 	if _, err := os.Stat(doc); err != nil {
-		t.Fatalf("exit code %d and no document\n%s\n%s", a.code, a.stdout, a.stderr)
+		t.Fatalf("exit code %d and no document\n%s\n%s", a.Code, a.Stdout, a.Stderr)
 	}
-	a.run = document(t, doc)
+	a.run = programtest.Document(t, doc)
 	if v.after != nil {
 		v.after(t)
 	}
@@ -215,8 +216,8 @@ var exitCodes = map[results.Status]int{results.Pass: 0, results.Warn: 0, results
 func (a answer) wrong(row truth) []string {
 	var all []string
 	status := a.run.Verdict.Status
-	if !slices.Contains(row.want, status) || a.code != exitCodes[status] {
-		all = append(all, fmt.Sprintf("verdict %s with exit code %d, want one of %v", status, a.code, row.want))
+	if !slices.Contains(row.want, status) || a.Code != exitCodes[status] {
+		all = append(all, fmt.Sprintf("verdict %s with exit code %d, want one of %v", status, a.Code, row.want))
 	}
 	for want, names := range map[results.Status][]string{results.Fail: row.fails, results.Warn: row.warns} {
 		for _, name := range names {
@@ -226,7 +227,7 @@ func (a answer) wrong(row truth) []string {
 		}
 	}
 	for _, part := range row.says {
-		if !strings.Contains(a.stdout, part) {
+		if !strings.Contains(a.Stdout, part) {
 			all = append(all, fmt.Sprintf("the report does not say %q", part))
 		}
 	}
@@ -366,7 +367,7 @@ func filled(t *testing.T) ill {
 	return ill{
 		dir: v.Path(),
 		during: func(ctx context.Context) {
-			for ctx.Err() == nil && !workingOn(v.Path())() {
+			for ctx.Err() == nil && !programtest.WorkingOn(v.Path())() {
 				time.Sleep(20 * time.Millisecond)
 			}
 			var err error
@@ -381,7 +382,7 @@ func filled(t *testing.T) ill {
 			if err := os.Remove(intruder); err != nil {
 				t.Error(err)
 			}
-			empty(t, v.Path())
+			programtest.Empty(t, v.Path())
 		},
 	}
 }
@@ -442,7 +443,7 @@ func rationed(t *testing.T) ill {
 	}
 	slowtest.Need(t, "cgroup", err)
 	t.Cleanup(func() {
-		waitFor(t, "removing the cgroup", 10*time.Second, func() bool { return unix.Rmdir(dir) == nil })
+		programtest.WaitFor(t, "removing the cgroup", 10*time.Second, func() bool { return unix.Rmdir(dir) == nil })
 	})
 	for name, text := range files {
 		slowtest.Need(t, "cgroup", os.WriteFile(filepath.Join(dir, name), []byte(text), 0))

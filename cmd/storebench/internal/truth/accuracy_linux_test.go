@@ -1,4 +1,4 @@
-package engine_test
+package truth
 
 import (
 	"bufio"
@@ -58,7 +58,7 @@ func TestAccuracy(t *testing.T) {
 				a := row.ask(t, []string{"--budget", *accuracyBudget})
 				one := tried{
 					Volume: row.volume, Profile: row.profile, When: time.Now().UTC().Truncate(time.Second), Status: a.run.Verdict.Status,
-					Wrong: a.wrong(row), Lost: a.run.lost(), Seconds: a.took.Seconds(),
+					Wrong: a.wrong(row), Lost: a.run.Lost(), Seconds: a.Took.Seconds(),
 				}
 				if row.cause != "" && !a.inconclusive(row) {
 					one.Blamed, one.Causes = a.blamed(row), len(a.explained(row))
