@@ -3,6 +3,7 @@ package results
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -105,50 +106,64 @@ func momentsOf(run *Run, m measure.Measurement) []moment {
 // keeps its processors from us may be the machine's doing, so it does not count.
 func changeOf(moments []moment, by func(moment) float64) (best change, found bool) {
 	slices.SortStableFunc(moments, func(a, b moment) int { return cmp.Compare(by(a), by(b)) })
-	most := 0.0
-	step := max(1, len(moments)/maxSplits)
-	for i := fewSlices; i <= len(moments)-fewSlices; i += step {
-		if by(moments[i]) == by(moments[i-1]) {
-			continue // the same slice of another round
-		}
-		early := moments[:i]
-		late := slices.DeleteFunc(slices.Clone(moments[i:]), func(a moment) bool { return a.starved })
-		if len(late) < fewSlices {
-			break
-		}
-		before, after := median(early), median(late)
-		if before <= 0 || after < slowdown*before {
-			continue
-		}
-		even := 1 - slowerThan(2*before, early)
-		slow := slowerThan(2*before, late)
-		if even < evenBefore || slow < evenAfter || even+slow <= most {
-			continue
-		}
-		most, found = even+slow, true
-		best = change{at: by(moments[i]), before: perSecond(early), after: perSecond(late), ratio: after / before}
-	}
-	return best, found
-}
-
-func median(moments []moment) float64 {
-	latencies := make([]float64, len(moments))
-	for i, a := range moments {
-		latencies[i] = a.latency
-	}
-	slices.Sort(latencies)
-	return latencies[len(latencies)/2]
-}
-
-// slowerThan is the share of moments whose median is above a latency.
-func slowerThan(latency float64, moments []moment) float64 {
-	n := 0
+	var early, late sorted
 	for _, a := range moments {
-		if a.latency > latency {
-			n++
+		if !a.starved {
+			late.add(a.latency)
 		}
 	}
-	return float64(n) / float64(len(moments))
+	most, at := 0.0, 0
+	every := max(1, len(moments)/maxSplits)
+	for i, a := range moments {
+		// The same slice of another round is on the same side.
+		if i%every == 0 && i >= fewSlices && len(late) >= fewSlices && by(a) > by(moments[i-1]) {
+			if clear, is := clearly(early, late); is && clear > most {
+				most, at = clear, i
+				best = change{at: by(a), ratio: late.median() / early.median()}
+			}
+		}
+		early.add(a.latency)
+		if !a.starved {
+			late.remove(a.latency)
+		}
+	}
+	if most == 0 {
+		return change{}, false
+	}
+	best.before, best.after = perSecond(moments[:at]), perSecond(moments[at:])
+	return best, true
+}
+
+// clearly says whether latencies changed their pace between early and late, and
+// how clearly.
+func clearly(early, late sorted) (clear float64, is bool) {
+	before := early.median()
+	if before <= 0 || late.median() < slowdown*before {
+		return 0, false
+	}
+	even, slow := 1-early.above(2*before), late.above(2*before)
+	return even + slow, even >= evenBefore && slow >= evenAfter
+}
+
+// sorted are latencies in ascending order.
+type sorted []float64
+
+func (s *sorted) add(latency float64) {
+	at, _ := slices.BinarySearch(*s, latency)
+	*s = slices.Insert(*s, at, latency)
+}
+
+func (s *sorted) remove(latency float64) {
+	at, _ := slices.BinarySearch(*s, latency)
+	*s = slices.Delete(*s, at, at+1)
+}
+
+func (s sorted) median() float64 { return s[len(s)/2] }
+
+// above is the share of latencies beyond one.
+func (s sorted) above(latency float64) float64 {
+	n, _ := slices.BinarySearch(s, math.Nextafter(latency, math.Inf(1)))
+	return float64(len(s)-n) / float64(len(s))
 }
 
 // perSecond is how many operations there were a second.

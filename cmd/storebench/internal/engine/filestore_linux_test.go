@@ -97,21 +97,6 @@ func TestSlowChecksumsNameSlots(t *testing.T) {
 	programtest.Empty(t, volume.Path())
 }
 
-// On a volume with slow reads the restart of the profile's server outlasts the
-// 10 s after which a leader counts its quorum as lost.
-func TestSlowReadsFailRecovery(t *testing.T) {
-	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "read 300ms")})
-	o, run := conclusive(t, 3, func(doc string) programtest.Outcome {
-		return programtest.Run(t, "check", volume.Path(), "--only", "recovery", "-o", "text", "-o", "json="+doc)
-	})
-	f := run.Finding(t, "recovery.restart max", "recovery")
-	requireStatus(t, o, f, results.Fail)
-	if f.Cause == nil || f.Cause.Name != cause.Device {
-		t.Errorf("cause %v, want device\n%s", f.Cause, o.Stdout)
-	}
-	programtest.Empty(t, volume.Path())
-}
-
 // A store that the volume could not hold is refused before anything is written.
 func TestStoreThatDoesNotFit(t *testing.T) {
 	dir := programtest.Target(t)
