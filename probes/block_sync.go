@@ -21,7 +21,7 @@ type BlockSync struct {
 	streamParams
 }
 
-var _ = register(func() Probe { return &BlockSync{Rate: 1000, Dirty: 7 << 20, Syncs: 2, streamParams: defaultStreams()} })
+var _ = register(func() Probe { return &BlockSync{Rate: 1000, Dirty: 5 << 20, Syncs: 2, streamParams: defaultStreams()} })
 
 // syncGrace is how long after the round's time its syncs may go on, with the
 // writers. A sync that takes longer is cut.

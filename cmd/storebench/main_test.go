@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 // $VOLUME is a directory, empty and the script's own, on a file system that no
 // other test puts a JetStream store on.
 func TestScripts(t *testing.T) {
+	if err := slowtest.TakeTurn(); err != nil {
+		t.Fatal(err)
+	}
 	root := ownVolume(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),

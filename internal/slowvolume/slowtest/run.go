@@ -6,13 +6,22 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // Run runs a package's tests (m.Run) in a temporary directory of their own, so
 // that what they leave behind can be told from what others do, and returns the
-// exit code: 1 when a mount, a loop device or a process is left.
+// exit code: 1 when a mount, a loop device or a process is left. It waits for its
+// turn first: packages that call it run one after the other.
 func Run(tests func() int) int {
+	if slices.Contains(os.Args, "-test.fuzzworker") {
+		return tests() // the process that fuzzes has the turn
+	}
+	if err := TakeTurn(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	dir, err := os.MkdirTemp("", "slowtest-")
 	if err == nil {
 		err = os.Setenv("TMPDIR", dir)
