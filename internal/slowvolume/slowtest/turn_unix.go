@@ -3,6 +3,7 @@
 package slowtest
 
 import (
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -13,18 +14,17 @@ import (
 // volumes and processors would see each other. The lock is on the directory for
 // temporary files, so that none is left behind.
 func TakeTurn() error {
-	dir, err := os.Open(os.TempDir())
-	if err != nil {
-		return err
-	}
-	for {
+	dir := os.TempDir()
+	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	for err == nil {
 		// The descriptor stays open: the lock ends with it.
-		if err = unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != unix.EINTR {
-			turn = dir
-			return err
+		if err = unix.Flock(fd, unix.LOCK_EX); err != unix.EINTR {
+			break
 		}
+		err = nil
 	}
+	if err != nil {
+		return fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return nil
 }
-
-// turn keeps the descriptor from being collected.
-var turn *os.File
