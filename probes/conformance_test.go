@@ -27,7 +27,7 @@ var (
 // small makes rounds that are quick on any disk, and small enough that the
 // ration of bytes is used up and begins again.
 var small = map[string]string{
-	"max-bytes": "1MiB", "groups": "8", "bound": "50ms", "dirty": "256KiB", "concurrency": "4",
+	"max-bytes": "1MiB", "groups": "8", "bound": "500ms", "dirty": "256KiB", "concurrency": "4",
 	"blocks": "3", "block-size": "64KiB", "subjects": "10", "deletes": "5",
 	"stored": "256KiB", "consumers": "3", "store-size": "1GiB",
 }

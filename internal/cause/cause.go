@@ -96,7 +96,20 @@ func Find(c Case) Cause {
 			return found
 		}
 	}
+	if found, ok := maybeCPU(c); ok {
+		return found
+	}
 	return Cause{Name: Unknown, Evidence: seen(c)}
+}
+
+// maybeCPU: some operations are slow, nothing that was seen explains it, and this
+// machine kept processors from us. Who would blame the volume for it?
+func maybeCPU(c Case) (Cause, bool) {
+	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
+	if c.Kind != Share || c.Throughout || lost < cpuLost {
+		return Cause{}, false
+	}
+	return Cause{CPU, append([]string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time, and nothing else was seen", 100*lost)}, seen(c)...)}, true
 }
 
 // lost: no load makes a volume give back other bytes than were written to it, so

@@ -231,3 +231,36 @@ func TestOfHost(t *testing.T) {
 		}
 	}
 }
+
+// TestUnexplainedOnABusyMachine: what nothing explains is not put down to the
+// volume while the machine keeps processors from the run.
+func TestUnexplainedOnABusyMachine(t *testing.T) {
+	tests := []struct {
+		name       string
+		kind       Kind
+		throughout bool
+		steal      float64
+		want       Name
+	}{
+		{"some operations are slow", Share, false, 0.05, CPU},
+		{"hardly any processor is kept", Share, false, 0.049, Unknown},
+		{"most operations are slow in most rounds", Share, true, 0.05, Unknown},
+		{"the longest", Longest, false, 0.05, Unknown},
+		{"all", Whole, false, 0.05, Unknown},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			recorder := measure.NewRecorder(1, time.Second)
+			for i := range 10 { // beyond the bound in every slice
+				recorder.Shard(0).Record(time.Duration(i)*100*time.Millisecond, 900*time.Millisecond)
+			}
+			c := Case{
+				FileSystem: "ext4", Kind: tt.kind, Throughout: tt.throughout, Bound: 0.01, Seconds: 0.9, Shortfall: 90,
+				Rounds: []measure.Round{{Elapsed: 1, Distribution: recorder.Distribution(), Context: observed{steal: tt.steal, io: .24, device: .49, request: .1}.context()}},
+			}
+			if got := Find(c); got.Name != tt.want {
+				t.Errorf("cause %s (%s), want %s", got.Name, strings.Join(got.Evidence, "; "), tt.want)
+			}
+		})
+	}
+}
