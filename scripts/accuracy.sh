@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks the truth table (cmd/storebench/internal/truth/truth_linux_test.go) over and
-# over: volumes whose faults are known, with the budget of quick a run, and prints how
+# over: volumes whose faults are known, with whole profiles in 25 s a run, and prints how
 # often verdict and cause were right. Answers are kept in a file, a line each, and it
 # goes on where that ends, so a table can grow over days. Needs root.
 #
@@ -9,5 +9,5 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly file=$(realpath -m "${1:-docs/accuracy.jsonl}")
-go test ./cmd/storebench/internal/truth -run '^TestAccuracy$' -timeout 24h \
+go test ./cmd/storebench/internal/truth -run '^TestAccuracy$' -count 1 -v -timeout 24h \
 	-accuracy "$file" -accuracy-runs "${RUNS:-10}" -accuracy-until "${MINUTES:-60}m"
