@@ -76,10 +76,14 @@ func pace(run *Run) []Finding {
 	return nil
 }
 
-// closed says whether the operations of a step are as many as can be.
+// closed says whether the operations of a step are as many as can be: its mode
+// says so, or it has none, and no rate.
 func (s Step) closed() bool {
 	if mode, has := s.Parameters["mode"]; has {
 		return mode == "closed" || mode == "write"
+	}
+	if _, has := s.Parameters["rate"]; has {
+		return false
 	}
 	rate, has := s.Parameters["writes-per-second"]
 	return !has || rate == "0"

@@ -1,16 +1,12 @@
 package natsfs
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"testing"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -79,38 +75,11 @@ func settled(dir, name string) error {
 // kills it. It returns how many were.
 func published(t *testing.T, dir string, always bool, messages uint64) (acknowledged uint64) {
 	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, self)
-	cmd.Env = append(os.Environ(), publishDir+"="+dir)
+	env := []string{publishDir + "=" + dir}
 	if always {
-		cmd.Env = append(cmd.Env, publishAlways+"=yes")
+		env = append(env, publishAlways+"=yes")
 	}
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if acknowledged, err = strconv.ParseUint(lines.Text(), 10, 64); err != nil {
-			t.Fatal(err)
-		}
-		if acknowledged == messages {
-			_ = cmd.Process.Kill() // what it acknowledged meanwhile is read as well
-		}
-	}
-	_ = cmd.Wait() // it was killed
-	if acknowledged < messages {
-		t.Fatalf("the server ended after %d messages, want %d", acknowledged, messages)
-	}
-	return acknowledged
+	return killedAfter(t, messages, env...)
 }
 
 // recovered returns how many of the first messages of the stream a server finds.

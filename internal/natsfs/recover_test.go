@@ -1,13 +1,10 @@
 package natsfs
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -65,26 +62,7 @@ func TestKill(t *testing.T) {
 }
 
 func killWriter(t *testing.T, dir string) (acked uint64) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), writerEnv+"="+dir)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		acked, _ = strconv.ParseUint(lines.Text(), 10, 64)
-		if acked == 700 {
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-		} // it goes on for a while before it dies; what it told counts
-	}
-	_ = cmd.Wait() // it was killed
-	return acked
+	return killedAfter(t, 700, writerEnv+"="+dir)
 }
 
 func abandonWriter(t *testing.T, dir string) (acked uint64) {
