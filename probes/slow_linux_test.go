@@ -1,6 +1,7 @@
 package probes_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"slices"
@@ -9,12 +10,23 @@ import (
 	"time"
 
 	"storebench/internal/measure"
+	"storebench/internal/natscluster"
+	"storebench/internal/natsfs"
 	"storebench/internal/slowvolume"
 	"storebench/internal/slowvolume/slowtest"
 )
 
+// TestMain makes this test binary three programs: a helper of a test volume, a
+// server of a Raft group, and the tests.
 func TestMain(m *testing.M) {
 	slowvolume.ServeIfChild()
+	if len(os.Args) > 1 && os.Args[1] == natscluster.Command {
+		if err := natscluster.Serve(os.Stdin, os.Stdout, natsfs.ServeNode); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	os.Exit(slowtest.Run(m.Run))
 }
 

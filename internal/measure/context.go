@@ -10,6 +10,7 @@ import (
 // volume under test.
 type ContextSampler struct {
 	device string
+	ours   []int
 	source machine
 	start  sample
 }
@@ -41,9 +42,10 @@ type cpuCounters struct {
 }
 
 // StartContext begins a sample. device is the volume's block device as
-// /proc/diskstats names it, empty if unknown.
-func StartContext(device string) *ContextSampler {
-	c := &ContextSampler{device: device, source: thisMachine()}
+// /proc/diskstats names it, empty if unknown. The processors that the processes
+// ours use count as our own, as this one's do.
+func StartContext(device string, ours ...int) *ContextSampler {
+	c := &ContextSampler{device: device, ours: ours, source: thisMachine()}
 	c.start = c.sample()
 	return c
 }
@@ -64,7 +66,7 @@ func (c *ContextSampler) Stop() Context {
 func (c *ContextSampler) sample() sample {
 	s := sample{at: time.Now()}
 	debug.ReadGCStats(&s.gc)
-	c.source.read(c.device, &s)
+	c.source.read(c.device, c.ours, &s)
 	return s
 }
 

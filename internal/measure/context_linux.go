@@ -28,10 +28,10 @@ func machineAt(proc, sys string) machine {
 }
 
 // read fills the parts of s that can be read and leaves the others nil.
-func (m machine) read(device string, s *sample) {
+func (m machine) read(device string, ours []int, s *sample) {
 	s.device = m.readDevice(device)
 	s.pressure = m.readPressure()
-	s.cpu = m.readCPU()
+	s.cpu = m.readCPU(ours)
 }
 
 func (m machine) readDevice(name string) *deviceCounters {
@@ -80,7 +80,7 @@ func (m machine) readPressure() *pressureCounters {
 	return p
 }
 
-func (m machine) readCPU() *cpuCounters {
+func (m machine) readCPU(ours []int) *cpuCounters {
 	fs, err := procfs.NewFS(m.proc)
 	if err != nil {
 		return nil
@@ -96,7 +96,7 @@ func (m machine) readCPU() *cpuCounters {
 	return &cpuCounters{
 		total: busy + idle, idle: idle, steal: t.Steal,
 		processors: len(stat.CPU),
-		own:        ownSeconds(),
+		own:        ownSeconds() + secondsOf(fs, ours),
 		throttled:  m.throttled(),
 	}
 }
@@ -107,6 +107,18 @@ func ownSeconds() float64 {
 		return 0
 	}
 	return seconds(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// secondsOf is the processor time of other processes; one that is gone has none.
+func secondsOf(fs procfs.FS, pids []int) (sum float64) {
+	for _, pid := range pids {
+		if proc, err := fs.Proc(pid); err == nil {
+			if stat, err := proc.Stat(); err == nil {
+				sum += stat.CPUTime()
+			}
+		}
+	}
+	return sum
 }
 
 // throttled returns the longest time, in seconds, that one of the cgroups was

@@ -52,7 +52,7 @@ func TestContextFromTheKernelsFigures(t *testing.T) {
 	proc, sys := fakeMachine(t, before)
 	m := machineAt(proc, sys)
 	start, end := sample{}, sample{}
-	m.read("nvme0n1", &start)
+	m.read("nvme0n1", nil, &start)
 	for name, text := range map[string]string{
 		"diskstats":                     diskAfter,
 		"pressure/io":                   psi("1500000"),
@@ -63,7 +63,7 @@ func TestContextFromTheKernelsFigures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m.read("nvme0n1", &end)
+	m.read("nvme0n1", nil, &end)
 	wantDevice := &Device{
 		Name: "nvme0n1", Busy: 0.5, Reads: 4, Writes: 50, Flushes: 10,
 		ReadBytes: 32 * 512, WrittenBytes: 800 * 512,
@@ -104,7 +104,7 @@ func TestThrottledTimeOfCgroupV1(t *testing.T) {
 func TestPartsThatCannotBeReadStayNil(t *testing.T) {
 	proc, sys := fakeMachine(t, nil)
 	s := sample{}
-	machineAt(proc, sys).read("sda", &s)
+	machineAt(proc, sys).read("sda", nil, &s)
 	if s.device != nil || s.pressure != nil || s.cpu != nil {
 		t.Errorf("read %+v from nothing", s)
 	}

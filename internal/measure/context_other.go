@@ -8,4 +8,4 @@ type machine struct{}
 
 func thisMachine() machine { return machine{} }
 
-func (machine) read(string, *sample) {}
+func (machine) read(string, []int, *sample) {}

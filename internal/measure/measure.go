@@ -60,7 +60,13 @@ type Context struct {
 	CPU      *CPU       `json:"cpu,omitempty"`
 	GC       *GC        `json:"gc,omitempty"`
 	Cache    *Cache     `json:"page_cache,omitempty"`
+	// Log is what nats-servers in processes of their own logged of storage, or of
+	// what slow storage does, in this round; at most MaxLog lines.
+	Log []string `json:"server_log,omitempty"`
 }
+
+// MaxLog is how many lines of a log a round keeps.
+const MaxLog = 20
 
 // Cache is how much of the files that a round was to read from the device was in
 // the page cache when it began. It is there only where the cache had to be cold.

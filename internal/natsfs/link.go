@@ -86,6 +86,25 @@ func writeTermVote(dios unsafe.Pointer, sd string, wtv []byte) error
 //go:linkname fileStoreType type:*github.com/nats-io/nats-server/v2/server.fileStore
 var fileStoreType byte
 
+//nats:func (s *Server) getJetStream() *jetStream
+//go:linkname serverJetStream github.com/nats-io/nats-server/v2/server.(*Server).getJetStream
+func serverJetStream(s *server.Server) unsafe.Pointer
+
+//nats:func (js *jetStream) getMetaGroup() RaftNode
+//go:linkname jetStreamMetaGroup github.com/nats-io/nats-server/v2/server.(*jetStream).getMetaGroup
+func jetStreamMetaGroup(js unsafe.Pointer) server.RaftNode
+
+//nats:func (js *jetStream) metaSnapshot() ([]byte, int, int, error)
+//go:linkname jetStreamMetaSnapshot github.com/nats-io/nats-server/v2/server.(*jetStream).metaSnapshot
+func jetStreamMetaSnapshot(js unsafe.Pointer) ([]byte, int, int, error)
+
+// readLoopReport is from how long on nats-server reports pauses of read loops and
+// internal subscriptions.
+//
+//nats:var readLoopReportThreshold = readLoopReport
+//go:linkname readLoopReport github.com/nats-io/nats-server/v2/server.readLoopReportThreshold
+var readLoopReport time.Duration
+
 // The configuration lexer, for the place of a syntax error and the files that
 // a file includes: the parser built on it gives neither, and follows a file
 // that includes itself until the stack overflows.

@@ -233,6 +233,9 @@ func check(e entry, nats, own source) error {
 	if name, ok := strings.CutPrefix(e.nats, "type *"); ok {
 		return checkType(e, name, nats)
 	}
+	if text, ok := strings.CutPrefix(e.nats, "var "); ok {
+		return checkVariable(e, text, nats, own)
+	}
 	f, err := parser.ParseFile(token.NewFileSet(), "", "package p\n"+e.nats, 0)
 	if err != nil {
 		return fmt.Errorf("%s: nats: line: %w", e.local, err)
@@ -259,6 +262,61 @@ func checkType(e entry, name string, nats source) error {
 		return fmt.Errorf("nats-server has no struct type %s", name)
 	}
 	return nil
+}
+
+// checkVariable compares a package variable with its declaration in nats-server,
+// "name = value", where the value is a constant of durations.
+func checkVariable(e entry, text string, nats, own source) error {
+	name, value, _ := strings.Cut(text, " = ")
+	if want := serverModule + "/server." + name; e.symbol != want {
+		return fmt.Errorf("%s is linked to %s, not to %s", e.local, e.symbol, want)
+	}
+	if got := nats.value("server", name); got != value {
+		return fmt.Errorf("nats-server's %s is %q, not %q", name, got, value)
+	}
+	if got := nats.value("server", value); !strings.HasSuffix(got, "* time.Second") {
+		return fmt.Errorf("nats-server's %s is %q, which is no duration", value, got)
+	}
+	if got := own.valueType("natsfs", e.local); got != "time.Duration" {
+		return fmt.Errorf("%s is a %q here, not a time.Duration", e.local, got)
+	}
+	return nil
+}
+
+// spec finds a variable or constant of a package.
+func (s source) spec(pkg, name string) (found *ast.ValueSpec, at int) {
+	s.decls(pkg, func(d ast.Decl) {
+		group, ok := d.(*ast.GenDecl)
+		if !ok {
+			return
+		}
+		for _, one := range group.Specs {
+			v, ok := one.(*ast.ValueSpec)
+			if !ok {
+				continue
+			}
+			if i := slices.IndexFunc(v.Names, func(id *ast.Ident) bool { return id.Name == name }); i >= 0 {
+				found, at = v, i
+			}
+		}
+	})
+	return found, at
+}
+
+// value prints what a variable or constant is declared as; empty without one.
+func (s source) value(pkg, name string) string {
+	if v, at := s.spec(pkg, name); v != nil && at < len(v.Values) {
+		return types.ExprString(v.Values[at])
+	}
+	return ""
+}
+
+// valueType prints the type of a variable; empty where none is named.
+func (s source) valueType(pkg, name string) string {
+	if v, _ := s.spec(pkg, name); v != nil && v.Type != nil {
+		return types.ExprString(v.Type)
+	}
+	return ""
 }
 
 // checkDeclaration compares the Go function under the directive with what the
@@ -391,6 +449,8 @@ func TestLinkedSymbolsChange(t *testing.T) {
 		{"field renamed", "server/filestore.go", "	lmb         *msgBlock", "	last        *msgBlock"},
 		{"lock type", "server/filestore.go", "	mu          sync.RWMutex\n	fs          *fileStore", "	mu          sync.Mutex\n	fs          *fileStore"},
 		{"type renamed", "server/filestore.go", "type fileStore struct", "type filesStore struct"},
+		{"variable's value", "server/client.go", "var readLoopReportThreshold = readLoopReport", "var readLoopReportThreshold = int64(readLoopReport)"},
+		{"variable's unit", "server/client.go", "	readLoopReport  = 2 * time.Second", "	readLoopReport  = 2000"},
 		{"item type inserted", "conf/lex.go", "	itemEOF\n", "	itemNew\n	itemEOF\n"},
 		{"item field added", "conf/lex.go", "	line int\n	pos  int\n}", "	line int\n	col  int\n	pos  int\n}"},
 	}

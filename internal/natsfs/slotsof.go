@@ -109,3 +109,14 @@ func parseServerVersion(version string) (minor, patch int, err error) {
 	}
 	return numbers[1], numbers[2], nil
 }
+
+// TakesSlots says whether a nats-server of this version knows max_concurrent_io;
+// one that does not refuses a configuration that names it.
+func TakesSlots(version string) bool {
+	minor, patch, err := parseServerVersion(version)
+	if err != nil {
+		return false
+	}
+	line, ok := slotsByLine[minor]
+	return ok && patch >= line.fixed
+}

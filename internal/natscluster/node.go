@@ -1,0 +1,315 @@
+package natscluster
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"time"
+
+	"storebench/internal/serverlog"
+)
+
+// Node is one server of a cluster. Its process is this program itself with the
+// hidden command Command: the linked-in nats-server, or a guard that starts
+// another one. It ends when the pipe from here does.
+type Node struct {
+	cluster *Cluster
+	// Name is the server's in the cluster.
+	Name  string
+	store string
+
+	client, monitor, route int // ports
+
+	mu    sync.Mutex
+	run   *run // the process, or the last one that was
+	log   []serverlog.Event
+	lines []string // the newest of any level
+	grave []string // the newest warnings and worse
+}
+
+// run is one life of a server.
+type run struct {
+	cmd     *exec.Cmd
+	stdin   io.WriteCloser
+	answers chan answer
+	pid     int // of nats-server itself
+	read    chan struct{}
+	exited  chan struct{}
+	asking  sync.Mutex // one command at a time
+}
+
+// answer is a line on a server's stdout.
+type answer struct {
+	line []byte
+	err  error
+}
+
+const (
+	// startWait is how long a process may take until it says that it runs, and
+	// requestWait a client's or an operator's request to a server.
+	startWait   = 10 * time.Second
+	requestWait = 5 * time.Second
+	// maxEvents and maxLines bound what is kept of a log, in events that matter
+	// and in lines of any kind.
+	maxEvents = 1000
+	maxLines  = 40
+)
+
+var errPortTaken = errors.New("a port was taken in between")
+
+// start starts the server and waits until its process runs.
+func (n *Node) start() error {
+	if err := n.writeConfig(); err != nil {
+		return err
+	}
+	r, stderr, err := n.spawn()
+	if err != nil {
+		return fmt.Errorf("start %s: %w", n.Name, err)
+	}
+	n.mu.Lock()
+	n.run = r
+	n.mu.Unlock()
+	go n.follow(r, stderr)
+	go func() {
+		<-r.read // os/exec would close the pipes with lines still unread
+		_ = r.cmd.Wait()
+		close(r.exited)
+	}()
+	select {
+	case a := <-r.answers:
+		if a.err == nil {
+			a.err = json.Unmarshal(a.line, &r.pid)
+		}
+		if a.err != nil {
+			return n.ended(r)
+		}
+	case <-time.After(startWait):
+		return fmt.Errorf("%s did not start within %v", n.Name, startWait)
+	}
+	return nil
+}
+
+// spawn starts the process. It has no group of the shell's, so that Ctrl-C
+// reaches only whoever decides.
+func (n *Node) spawn() (*run, io.Reader, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, nil, fmt.Errorf("find this program's file: %w", err)
+	}
+	c := n.cluster
+	cmd := exec.Command(program, Command)
+	cmd.SysProcAttr = ownGroup()
+	cmd.ExtraFiles = c.opts.Hold
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, nil, err
+	}
+	r := &run{cmd: cmd, stdin: stdin, answers: make(chan answer, 1), read: make(chan struct{}), exited: make(chan struct{})}
+	go r.listen(stdout)
+	t := task{Config: n.configFile(), Report: c.opts.Report, Program: c.opts.Program, Held: len(c.opts.Hold)}
+	go func() { _ = json.NewEncoder(stdin).Encode(t) }() // one that does not read it does not start either
+	return r, stderr, nil
+}
+
+// listen hands on what the process answers, and at last that it ended.
+func (r *run) listen(stdout io.Reader) {
+	in := bufio.NewReader(stdout)
+	for {
+		line, err := in.ReadBytes('\n')
+		r.answers <- answer{line, err}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// follow reads the log of the server as long as it lives.
+func (n *Node) follow(r *run, stderr io.Reader) {
+	defer close(r.read)
+	_ = serverlog.Read(stderr, func(e serverlog.Event) { // the end of a log is no error
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if e.Storage() && len(n.log) < maxEvents {
+			n.log = append(n.log, e)
+		}
+		n.lines = newest(n.lines, Line(e))
+		if e.Level >= serverlog.Warning {
+			n.grave = newest(n.grave, Line(e))
+		}
+	})
+}
+
+// newest adds a line and drops the oldest of too many.
+func newest(lines []string, line string) []string {
+	if len(lines) == maxLines {
+		lines = lines[1:]
+	}
+	return append(lines, line)
+}
+
+// Line is an event as a reader of the result sees it.
+func Line(e serverlog.Event) string { return fmt.Sprintf("[%s] %s", e.Level, e.Text) }
+
+// Log is what the server logged of storage, or of what slow storage does, since
+// the cluster began, over all its lives.
+func (n *Node) Log() []serverlog.Event {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return append([]serverlog.Event(nil), n.log...)
+}
+
+// lastLines are the newest warnings and errors of the server's log, or its newest
+// lines where it has none, without the credentials that a line might carry and
+// without the names of directories.
+func (n *Node) lastLines(most int) string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	lines := n.grave
+	if len(lines) == 0 {
+		lines = n.lines
+	}
+	lines = lines[max(0, len(lines)-most):]
+	c := n.cluster
+	hide := strings.NewReplacer(c.password, "…", n.store, "…", c.opts.Work, "…")
+	return hide.Replace(strings.Join(lines, "; "))
+}
+
+// toldLines is how many of a server's last lines an error carries.
+const toldLines = 6
+
+// ended is the error of a server that ended by itself.
+func (n *Node) ended(r *run) error {
+	select {
+	case <-r.exited:
+	case <-time.After(requestWait):
+	}
+	last := n.lastLines(toldLines)
+	if strings.Contains(last, "address already in use") {
+		return fmt.Errorf("%s: %w: %s", n.Name, errPortTaken, last)
+	}
+	return &EndedError{Node: n.Name, State: fmt.Sprint(r.cmd.ProcessState), Last: last}
+}
+
+// EndedError is a server that ended by itself.
+type EndedError struct {
+	Node  string
+	State string // how its process ended
+	Last  string // of its log
+}
+
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("nats-server %s ended by itself (%s); its last lines: %s", e.Node, e.State, e.Last)
+}
+
+// Died returns an EndedError when the server is not running though nobody killed
+// it, else nil.
+func (n *Node) Died() error {
+	r := n.life()
+	select {
+	case <-r.exited:
+		return n.ended(r)
+	default:
+		return nil
+	}
+}
+
+func (n *Node) life() *run {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.run
+}
+
+// ErrForeign is returned for commands to a server that is not the linked-in one.
+var ErrForeign = errors.New("only the nats-server linked into this program takes commands")
+
+// Do sends a command line to the linked-in server and decodes its answer.
+func (n *Node) Do(ctx context.Context, command, into any) error {
+	if n.cluster.opts.Program != "" {
+		return ErrForeign
+	}
+	line, err := json.Marshal(command)
+	if err != nil {
+		return fmt.Errorf("encode a command for %s: %w", n.Name, err)
+	}
+	r := n.life()
+	r.asking.Lock()
+	defer r.asking.Unlock()
+	if _, err := r.stdin.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("ask %s: %w", n.Name, err)
+	}
+	select {
+	case a := <-r.answers:
+		if a.err != nil {
+			return n.ended(r)
+		}
+		return json.Unmarshal(a.line, into)
+	case <-ctx.Done():
+		return fmt.Errorf("ask %s: %w", n.Name, context.Cause(ctx))
+	}
+}
+
+// Kill kills the server as a crash would, and waits until it is gone or ctx ends.
+func (n *Node) Kill(ctx context.Context) error {
+	n.kill()
+	return n.gone(ctx)
+}
+
+// Restart starts a killed server again on the same ports and the same store.
+func (n *Node) Restart() error { return n.start() }
+
+// PID is the process of nats-server, 0 when it has none.
+func (n *Node) PID() int {
+	if r := n.life(); r != nil {
+		return r.pid
+	}
+	return 0
+}
+
+// kill ends the process. A guard kills its server when the pipe ends, and ends
+// when that is gone.
+func (n *Node) kill() {
+	r := n.life()
+	if r == nil {
+		return
+	}
+	_ = r.stdin.Close()
+	if n.cluster.opts.Program == "" {
+		_ = r.cmd.Process.Kill()
+	}
+}
+
+// gone waits until the process has ended.
+func (n *Node) gone(ctx context.Context) error {
+	r := n.life()
+	if r == nil {
+		return nil
+	}
+	go func() {
+		for range r.answers { // it may still speak
+		}
+	}()
+	select {
+	case <-r.exited:
+		return nil
+	case <-ctx.Done():
+		return ErrLeft
+	}
+}

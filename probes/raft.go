@@ -1,0 +1,470 @@
+package probes
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
+
+	"storebench/internal/load"
+	"storebench/internal/measure"
+	"storebench/internal/natscluster"
+	"storebench/internal/natsfs"
+)
+
+// raftParams are the parameters of probes that run a real group of three servers.
+type raftParams struct {
+	Place     string        `param:"place" choices:"leader,follower,all" help:"the server on the volume leads the streams, or follows; all: all three servers are on it"`
+	Rate      float64       `param:"rate" min:"0.1" max:"1000000" help:"messages a second over all streams"`
+	FormBound time.Duration `param:"form-bound" min:"1s" max:"5m" help:"how long the cluster may take to form"`
+	streamParams
+}
+
+func defaultRaft() raftParams {
+	p := raftParams{Place: "leader", Rate: 1000, FormBound: formBound, streamParams: defaultStreams()}
+	p.Concurrency, p.MaxBytes = 64, 8<<20
+	return p
+}
+
+// formBound is how long a cluster may take to form. One on sound disks takes 0.1
+// to 8 s; its meta group's elections time out after 4 to 9 s, so that by then at
+// least two of them have failed (maxElectionTimeout in nats-server's raft.go).
+const formBound = 20 * time.Second
+
+// target is the number of the server on the volume. The others are witnesses.
+const target, witness = 0, 1
+
+// raftWait bounds each thing that is asked of a cluster that has formed: a
+// stream that is made, a leader that is moved.
+const raftWait = 15 * time.Second
+
+// need is the room that one server takes: its streams, their Raft logs until a
+// snapshot compacts them (8 MB), a block being written in each.
+func (p raftParams) oneServer() Need {
+	perStream := int64(p.MaxBytes) + int64(p.MaxBytes)/4 + 8<<20 + 16<<20
+	return Need{Bytes: int64(p.Streams)*perStream + 8<<20, Files: int64(p.Streams)*96 + 256}
+}
+
+// info puts what all these probes have in common into a description.
+func (p raftParams) info(i Info) Info {
+	one := p.oneServer()
+	i.Need, i.Peers = one, one
+	if p.Place == "all" {
+		i.Need, i.Peers = Need{Bytes: natscluster.Size * one.Bytes, Files: natscluster.Size * one.Files}, Need{}
+	}
+	i.Extra += p.FormBound + 3*raftWait + grace + closeWait
+	i.Metrics = append(i.Metrics,
+		Metric{"formed", measure.Seconds, "from the start of the three servers until one leads the meta group and all are current"},
+		Metric{"placed", measure.Seconds, "from the request that the leaders move to the server on the volume (place follower: away from it) until all streams and the meta group have them there"},
+		Metric{"leaders_lost", measure.Count, "elections of streams and of the meta group that nobody asked for"},
+		Metric{"memory", measure.Bytes, "largest resident memory of the server on the volume"},
+	)
+	return i
+}
+
+// raftGroup is a cluster with streams of three replicas.
+type raftGroup struct {
+	params   raftParams
+	env      *Env
+	opts     natscluster.Options
+	cluster  *natscluster.Cluster
+	nc       *nats.Conn // to a witness
+	payload  []byte
+	names    []string
+	subjects []string
+	settled  map[string]term // of each group, when its leader was where it had to be
+	logged   [natscluster.Size]int
+}
+
+// term is who leads a group, and since which election.
+type term struct {
+	leader string
+	number uint64
+}
+
+// withRaft forms a cluster, makes its streams, runs do with the load that it
+// makes, and adds what all probes of a group measure. A volume on which the
+// cluster does not form in time has that as its result.
+func (p raftParams) withRaft(ctx context.Context, env *Env, change func(*natscluster.Options), do func(context.Context, *raftGroup) ([]measure.Measurement, error)) ([]measure.Measurement, error) {
+	g, err := p.start(ctx, env, change)
+	if err != nil {
+		return nil, err
+	}
+	start, sampler := time.Now(), measure.StartContext(env.Device, g.pids()...)
+	measured, err := g.form(ctx, start, sampler)
+	if err == nil && measured[0].Rounds[0].Distribution.Unfinished == 0 {
+		var found []measure.Measurement
+		found, err = g.run(ctx, do)
+		measured = append(found, measured...)
+	}
+	measured = append(measured, g.memory(start))
+	g.attachLog(measured)
+	return measured, cutOr(err, g.close(ctx))
+}
+
+// start starts the servers.
+func (p raftParams) start(ctx context.Context, env *Env, change func(*natscluster.Options)) (*raftGroup, error) {
+	g := &raftGroup{params: p, env: env, payload: payload(env.Rand, int(p.MessageSize))}
+	opts := natscluster.Options{
+		Program: env.Raft.Program, Work: cmp.Or(env.Raft.Memory, env.Dir), Hold: env.Hold,
+		Slots: p.slotsFor(env.Raft.Version), SyncAlways: p.Sync == "always",
+	}
+	if p.Cipher != "none" {
+		opts.Cipher = p.Cipher
+	}
+	if change != nil {
+		change(&opts)
+	}
+	var err error
+	if opts.Stores, err = p.stores(env); err != nil {
+		return nil, err
+	}
+	g.opts = opts
+	g.cluster, err = natscluster.Start(ctx, opts)
+	if err != nil {
+		return nil, withCause(ctx, env.Dir, err)
+	}
+	return g, nil
+}
+
+// slotsFor is max_concurrent_io where a server knows the setting, else 0.
+func (p raftParams) slotsFor(version string) int {
+	if version != "" && !natsfs.TakesSlots(version) {
+		return 0
+	}
+	return p.Slots
+}
+
+// stores makes a directory for each server: the first on the volume, the others
+// on further targets or in memory.
+func (p raftParams) stores(env *Env) (dirs [natscluster.Size]string, err error) {
+	for i := range dirs {
+		base := env.Dir
+		switch {
+		case i == target || p.Place == "all":
+		case i <= len(env.Raft.Targets):
+			base = env.Raft.Targets[i-1]
+		case env.Raft.Memory != "":
+			base = env.Raft.Memory
+		default:
+			return dirs, errors.New("a Raft group needs a directory in memory, or further targets, for its other servers")
+		}
+		dirs[i] = filepath.Join(base, fmt.Sprintf("server-%d", i))
+		err = errors.Join(err, os.Mkdir(dirs[i], 0o700))
+	}
+	return dirs, err
+}
+
+// form waits for the cluster. Where it does not form because of the server on the
+// volume, the measurement says so and there is no error.
+func (g *raftGroup) form(ctx context.Context, start time.Time, sampler *measure.ContextSampler) ([]measure.Measurement, error) {
+	bounded, cancel := context.WithTimeout(ctx, g.params.FormBound)
+	defer cancel()
+	took, err := g.cluster.WaitFormed(bounded)
+	var late *natscluster.FormError
+	if err != nil && !(errors.As(err, &late) && g.blames(ctx, late)) {
+		return nil, withCause(ctx, g.env.Dir, err)
+	}
+	m := once("formed", start, took, sampler.Stop(), late == nil)
+	if late != nil {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("after %v the server on the volume was no part of the cluster, or kept the others from forming it", took.Round(100*time.Millisecond)))
+	}
+	return []measure.Measurement{m}, nil
+}
+
+// blames says whether it was the volume that kept a cluster from forming: the other
+// servers have a leader and miss only the one on it, or the same three form a
+// cluster with all their files in memory. The second is asked because a slow
+// candidate that asks for votes again and again deposes the others each time.
+func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) bool {
+	if slices.Equal(e.Missing, []int{target}) {
+		return true
+	}
+	if g.env.Raft.Memory == "" || g.close(ctx) != nil {
+		return false
+	}
+	control := g.opts
+	for i := range control.Stores {
+		control.Stores[i] = filepath.Join(g.env.Raft.Memory, fmt.Sprintf("control-%d", i))
+		if os.Mkdir(control.Stores[i], 0o700) != nil {
+			return false
+		}
+	}
+	cluster, err := natscluster.Start(ctx, control)
+	if err != nil {
+		return false
+	}
+	g.cluster = cluster
+	ctx, cancel := context.WithTimeout(ctx, g.params.FormBound)
+	defer cancel()
+	_, err = cluster.WaitFormed(ctx)
+	return err == nil
+}
+
+// once is a round of one operation, which was given up where it is not done.
+func once(metric string, start time.Time, took time.Duration, around measure.Context, done bool) measure.Measurement {
+	r := measure.NewRecorder(1, took+time.Second)
+	if done {
+		r.Shard(0).Record(took, took)
+	}
+	d := r.Distribution()
+	if !done {
+		d.Unfinished = 1
+		d.AddStall(took.Seconds(), took.Seconds())
+	}
+	return timed(metric, start, took, around, d)
+}
+
+// run makes the streams, puts their leaders in place and runs do. A server that
+// does not become their leader in time is a result, too.
+func (g *raftGroup) run(ctx context.Context, do func(context.Context, *raftGroup) ([]measure.Measurement, error)) ([]measure.Measurement, error) {
+	if err := g.prepare(ctx); err != nil {
+		return nil, withCause(ctx, g.env.Dir, errors.Join(err, g.died()))
+	}
+	placed, err := g.place(ctx)
+	if err != nil || placed.Rounds[0].Distribution.Unfinished > 0 {
+		return []measure.Measurement{placed}, errors.Join(err, g.died())
+	}
+	measured, err := do(ctx, g)
+	return append(measured, placed), errors.Join(err, g.died())
+}
+
+// died is the error of a server that ended by itself.
+func (g *raftGroup) died() error {
+	for _, n := range g.cluster.Nodes() {
+		if err := n.Died(); err != nil {
+			return withCause(context.Background(), g.env.Dir, err)
+		}
+	}
+	return nil
+}
+
+// prepare connects to a witness and makes the streams, with the meta group led by
+// a witness: what the server on the volume does to that is seen later.
+func (g *raftGroup) prepare(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*raftWait)
+	defer cancel()
+	var err error
+	if g.nc, err = g.cluster.Connect(witness, false); err != nil {
+		return err
+	}
+	if err := g.cluster.LeadMeta(ctx, witness); err != nil {
+		return err
+	}
+	js, err := jetstream.New(g.nc, jetstream.WithDefaultTimeout(raftWait))
+	if err != nil {
+		return err
+	}
+	for i := range g.params.Streams {
+		g.names, g.subjects = append(g.names, streamName(i)), append(g.subjects, streamSubject(i))
+	}
+	return g.eachStream(func(i int) error { return g.makeStream(ctx, js, i) })
+}
+
+// eachStream does something for all streams at once.
+func (g *raftGroup) eachStream(do func(i int) error) error {
+	var all errgroup.Group
+	for i := range g.names {
+		all.Go(func() error { return do(i) })
+	}
+	return all.Wait()
+}
+
+// place moves the leaders to where they have to be, and says how long that took.
+func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
+	leader := witness
+	if g.params.Place != "follower" {
+		leader = target
+	}
+	start, sampler := time.Now(), measure.StartContext(g.env.Device, g.pids()...)
+	bounded, cancel := context.WithTimeout(ctx, raftWait)
+	defer cancel()
+	err := g.eachStream(func(i int) error { return g.cluster.LeadStream(bounded, g.nc, g.names[i], leader) })
+	if err == nil {
+		err = g.cluster.LeadMeta(bounded, leader)
+	}
+	m := once("placed", start, time.Since(start), sampler.Stop(), err == nil)
+	if err == nil {
+		g.settled, err = g.terms(ctx)
+		return m, err
+	}
+	if leader != target || !errors.Is(bounded.Err(), context.DeadlineExceeded) || ctx.Err() != nil {
+		return m, err
+	}
+	m.Warnings = append(m.Warnings, fmt.Sprintf("after %v the server on the volume did not lead all streams and the meta group", raftWait))
+	return m, nil
+}
+
+func (g *raftGroup) makeStream(ctx context.Context, js jetstream.JetStream, i int) error {
+	compression := jetstream.NoCompression
+	if g.params.Compression == "s2" {
+		compression = jetstream.S2Compression
+	}
+	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+		Name: g.names[i], Subjects: []string{g.subjects[i]}, Replicas: natscluster.Size, Storage: jetstream.FileStorage,
+		MaxBytes: int64(g.params.MaxBytes), Discard: jetstream.DiscardOld, Compression: compression,
+	})
+	if err != nil {
+		return fmt.Errorf("create stream %q with %d replicas: %w", g.names[i], natscluster.Size, err)
+	}
+	return nil
+}
+
+// terms is who leads each group, as a witness sees it. It is nil on servers that
+// do not tell.
+func (g *raftGroup) terms(ctx context.Context) (map[string]term, error) {
+	streams, err := g.cluster.Node(witness).Raftz(ctx)
+	if errors.Is(err, natscluster.ErrNoRaftz) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	meta, err := g.cluster.Node(witness).MetaRaftz(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all := map[string]term{}
+	for _, groups := range []map[string]natscluster.Group{streams, meta} {
+		for name, group := range groups {
+			all[name] = term{group.Leader, group.Term}
+		}
+	}
+	return all, nil
+}
+
+// leadersLost counts the elections since the leaders were in place.
+func (g *raftGroup) leadersLost(ctx context.Context) (lost float64, known bool) {
+	now, err := g.terms(ctx)
+	if err != nil || now == nil {
+		return 0, false
+	}
+	for name, was := range g.settled {
+		is, there := now[name]
+		switch {
+		case !there:
+		case is.number > was.number:
+			lost += float64(is.number - was.number)
+		case is.leader != was.leader:
+			lost++
+		}
+	}
+	return lost, true
+}
+
+// refused is a publish that the server answered with an error.
+type refused struct{ text string }
+
+func (e refused) Error() string { return "the publish was refused: " + e.text }
+
+// publish sends a message to a stream and waits for its acknowledgement, which
+// comes when a majority has it.
+func (g *raftGroup) publish(n int64) error {
+	reply, err := g.nc.Request(g.subjects[n%int64(len(g.subjects))], g.payload, publishWait)
+	switch {
+	case errors.Is(err, nats.ErrNoResponders):
+		return refused{"no leader"}
+	case err != nil:
+		return fmt.Errorf("publish: %w", err)
+	case !acknowledged(reply.Data):
+		return refused{errorText(reply.Data)}
+	}
+	return nil
+}
+
+// acknowledged says whether a server's answer to a publish is no error.
+func acknowledged(answer []byte) bool { return !bytes.Contains(answer, []byte(`"error"`)) }
+
+// publishWait is how long a client waits for an acknowledgement by default.
+const publishWait = 5 * time.Second
+
+// errorText is what a server's answer says is wrong, in its own words.
+func errorText(answer []byte) string {
+	_, text, _ := strings.Cut(string(answer), `"description":"`)
+	text, _, _ = strings.Cut(text, `"`)
+	return cmp.Or(text, "an error without a description")
+}
+
+// load publishes for a time. What failed is in the outcome; that publishes are
+// refused is a finding, not an error.
+func (g *raftGroup) load(ctx context.Context, pacer load.Pacer, warmup, duration time.Duration, observe func(worker int, from, end time.Duration)) (load.Outcome, error) {
+	return load.Run(ctx, load.Config{
+		Workers: g.params.Concurrency, Pacer: pacer, Warmup: warmup, Duration: duration, Grace: grace, Observe: observe,
+		// The precise clock waits in the kernel and holds a processor for it, which
+		// the goroutines that read the acknowledgements need.
+		Clock: load.NewTimerClock(),
+	}, func(_ int, n int64) error { return g.publish(n) })
+}
+
+// open is the load of the profile.
+func (g *raftGroup) open() load.Pacer { return load.Open{Rate: g.params.Rate} }
+
+// published is what came of publishes, with how many elections there were
+// meanwhile that nobody asked for.
+func (g *raftGroup) published(ctx context.Context, metric string, start time.Time, around measure.Context, o load.Outcome) []measure.Measurement {
+	m := timed(metric, start, o.Elapsed, around, o.Response)
+	if o.FirstError != nil {
+		m.Warnings = append(m.Warnings, fmt.Sprintf("%d of %d publishes failed, the first with: %v", o.Failed, o.Done+o.Failed, o.FirstError))
+	}
+	measured := []measure.Measurement{m}
+	if lost, known := g.leadersLost(ctx); known {
+		measured = append(measured, single("leaders_lost", measure.Count, start, o.Elapsed, around, lost))
+	}
+	return measured
+}
+
+// pids are the processes of the servers.
+func (g *raftGroup) pids() (all []int) {
+	for _, n := range g.cluster.Nodes() {
+		all = append(all, n.PID())
+	}
+	return all
+}
+
+// memory is the peak of the server on the volume.
+func (g *raftGroup) memory(start time.Time) measure.Measurement {
+	peak := float64(g.cluster.Node(target).PeakMemory())
+	return single("memory", measure.Bytes, start, time.Since(start), measure.Context{}, peak)
+}
+
+// attachLog puts what the servers logged since the last call beside what was
+// measured meanwhile.
+func (g *raftGroup) attachLog(measured []measure.Measurement) {
+	var lines []string
+	for i, n := range g.cluster.Nodes() {
+		events := n.Log()
+		for _, e := range events[g.logged[i]:] {
+			lines = append(lines, fmt.Sprintf("nats-server %d: %s", i, natscluster.Line(e)))
+		}
+		g.logged[i] = len(events)
+	}
+	lines = lines[:min(len(lines), measure.MaxLog)]
+	for i := range measured {
+		for j := range measured[i].Rounds {
+			measured[i].Rounds[j].Context.Log = lines
+		}
+	}
+}
+
+// close kills the servers. One that is blocked in the kernel has writes in flight.
+func (g *raftGroup) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
+	defer cancel()
+	if g.nc != nil {
+		g.nc.Close()
+	}
+	if err := g.cluster.Close(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrCut, err)
+	}
+	return nil
+}

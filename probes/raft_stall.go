@@ -1,0 +1,269 @@
+package probes
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"storebench/internal/measure"
+	"storebench/internal/natscluster"
+	"storebench/internal/natsfs"
+	"storebench/internal/serverlog"
+)
+
+// RaftStall looks at what the maintenance of the server on the volume does to
+// publishers.
+type RaftStall struct {
+	SyncEvery time.Duration `param:"sync-every" min:"500ms" max:"10m" help:"sync_interval of the servers: shorter than the 2 minutes of life, so that a round meets some"`
+	raftParams
+}
+
+var _ = register(func() Probe { return &RaftStall{SyncEvery: 2 * time.Second, raftParams: defaultRaft()} })
+
+// Info describes the probe.
+func (p *RaftStall) Info() Info {
+	return p.info(Info{
+		Name:    "raft-stall",
+		Summary: "the longest pauses of a real group while the server on this volume syncs, writes states and takes snapshots",
+		Why:     "Every 2 minutes a server syncs its blocks and writes the state of its streams, and it takes snapshots of its Raft groups. While a slow volume holds one of these up, its locks are held: acknowledgements stop, then read loops and internal subscriptions, and at last the leader is lost.",
+		Metrics: []Metric{
+			{"pause", measure.Seconds, "a publish from when it was due until it is acknowledged, by what the server was doing (event: sync stands for all the time in which nothing else was asked for)"},
+			{"readloop", measure.Seconds, "longest pause of a read loop that a server logged; 0 without one (they are logged from 100 ms on by the linked-in nats-server, from 2 s on by others)"},
+			{"subscription", measure.Seconds, "longest pause of an internal subscription that a server logged; 0 without one"},
+			{"raftz", measure.Seconds, "how long the server on the volume takes to answer for its Raft groups, whose locks that needs"},
+			{"maintenance", measure.Seconds, "what was asked for, by event"},
+		},
+	})
+}
+
+const (
+	// reportFrom is from how long on the linked-in nats-server reports pauses.
+	reportFrom = 100 * time.Millisecond
+	// maintenancePause lies between two things that the server is asked for.
+	maintenancePause = 150 * time.Millisecond
+	// raftzInterval is how often it is asked for its groups.
+	raftzInterval = 50 * time.Millisecond
+	// infoInterval is how often the leaders are asked about their streams, as
+	// exporters and operators do. The read loop that the request comes through
+	// waits for the same locks, which is what a server then warns of.
+	infoInterval = 200 * time.Millisecond
+)
+
+// Run measures one round.
+func (p *RaftStall) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
+	change := func(o *natscluster.Options) { o.SyncInterval, o.Report = p.SyncEvery, reportFrom }
+	return p.withRaft(ctx, env, change, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
+		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Device, g.pids()...)
+		s := g.maintain(ctx, start, env.Duration)
+		out, err := g.load(ctx, g.open(), env.Warmup, env.Duration, s.observe)
+		s.stop()
+		around := sampler.Stop()
+		if err != nil {
+			return nil, err
+		}
+		all := g.published(ctx, "ack", start, around, out)
+		pauses := s.pauses(start, out.Elapsed, around)
+		// What failed or never ended counts where nobody knows what went on.
+		lost := pauses[0].Rounds[0].Distribution
+		lost.Failed, lost.Missed, lost.Unfinished = out.Failed, out.Missed, out.Unfinished
+		for _, stall := range out.Response.Stalls {
+			if lost.Lost() > 0 {
+				lost.AddStall(stall.At, stall.Seconds)
+			}
+		}
+		pauses[0].Warnings = append(all[0].Warnings, g.shortened(p.SyncEvery))
+		pauses = append(pauses, all[1:]...)
+		return append(pauses, g.loggedPauses(start, out.Elapsed, around)...), s.err
+	})
+}
+
+// eventSync stands for all time in which the server was asked for nothing.
+const eventSync = "sync"
+
+// window is a time in which a server did what it was asked for, from the start of
+// measuring.
+type window struct {
+	event      string
+	begin, end time.Duration
+}
+
+// maintenance asks the server on the volume for one thing after another while
+// others publish, and notes what both took.
+type maintenance struct {
+	group   *raftGroup
+	start   time.Time
+	cancel  context.CancelFunc
+	ended   chan struct{}
+	windows []window
+	raftz   []window
+	err     error
+	acks    [][]window // by worker
+}
+
+// maintain begins with it; stop ends it. In the second half of the round nothing is
+// asked for: what meets a slow moment of the volume then is the periodic sync,
+// which else comes behind a snapshot.
+func (g *raftGroup) maintain(ctx context.Context, start time.Time, duration time.Duration) *maintenance {
+	ctx, cancel := context.WithDeadline(ctx, start.Add(duration))
+	s := &maintenance{group: g, start: start, cancel: cancel, ended: make(chan struct{}), acks: make([][]window, g.params.Concurrency)}
+	go func() {
+		defer close(s.ended)
+		var both sync.WaitGroup
+		both.Go(func() { s.every(ctx, raftzInterval, s.askRaftz) })
+		both.Go(func() { s.every(ctx, infoInterval, s.askInfo) })
+		if g.env.Raft.Program == "" {
+			turn := 0
+			both.Go(func() {
+				half, cancel := context.WithDeadline(ctx, start.Add(duration/2))
+				defer cancel()
+				s.every(half, maintenancePause, func(context.Context) {
+					s.ask(ctx, turn)
+					turn++
+				})
+			})
+		}
+		both.Wait()
+	}()
+	return s
+}
+
+func (s *maintenance) stop() { s.cancel(); <-s.ended }
+
+// every does something again and again, with a pause in between, from the start of
+// measuring on.
+func (s *maintenance) every(ctx context.Context, pause time.Duration, do func(context.Context)) {
+	wait := time.Until(s.start)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		do(ctx)
+		wait = pause
+	}
+}
+
+// observe is called by each worker for each publish that was acknowledged.
+func (s *maintenance) observe(worker int, from, end time.Duration) {
+	s.acks[worker] = append(s.acks[worker], window{begin: from, end: end})
+}
+
+// askRaftz asks for all groups, as long as the server takes.
+func (s *maintenance) askRaftz(ctx context.Context) {
+	begin := time.Since(s.start)
+	if _, err := s.group.cluster.Node(target).Raftz(context.WithoutCancel(ctx)); err == nil {
+		s.raftz = append(s.raftz, window{begin: begin, end: time.Since(s.start)})
+	}
+}
+
+// askInfo asks the leader of each stream about it, and does not wait.
+func (s *maintenance) askInfo(context.Context) {
+	for _, name := range s.group.names {
+		_ = s.group.nc.PublishRequest("$JS.API.STREAM.INFO."+name, nats.NewInbox(), nil) // nobody reads the answer
+	}
+}
+
+// ask asks for the next thing, for each stream where it is one of theirs.
+func (s *maintenance) ask(ctx context.Context, turn int) {
+	g := s.group
+	var commands []natsfs.NodeCommand
+	switch do := []string{natsfs.CommandFullState, natsfs.CommandStreamSnapshot, natsfs.CommandMetaSnapshot}[turn%3]; {
+	case do != natsfs.CommandMetaSnapshot:
+		for _, name := range g.names {
+			commands = append(commands, natsfs.NodeCommand{Do: do, Account: natscluster.Account, Stream: name})
+		}
+	case g.params.Place != "follower": // only a leader takes them
+		commands = append(commands, natsfs.NodeCommand{Do: do})
+	}
+	for _, c := range commands {
+		var answer natsfs.NodeAnswer
+		begin := time.Since(s.start)
+		err := g.cluster.Node(target).Do(ctx, c, &answer)
+		switch {
+		case ctx.Err() != nil:
+			s.windows = append(s.windows, window{c.Do, begin, time.Since(s.start)})
+			return
+		case err != nil:
+			s.err = err
+			return
+		case answer.Error == "" && !answer.Nothing:
+			s.windows = append(s.windows, window{c.Do, begin, time.Since(s.start)})
+		}
+	}
+}
+
+// pauses are the publishes by what the server was doing at their time, and what it
+// took for that. The first is for the time in which it was asked for nothing.
+func (s *maintenance) pauses(start time.Time, elapsed time.Duration, around measure.Context) []measure.Measurement {
+	var all []measure.Measurement
+	for _, event := range []string{eventSync, natsfs.CommandFullState, natsfs.CommandStreamSnapshot, natsfs.CommandMetaSnapshot} {
+		pauses, took := measure.NewRecorder(1, elapsed), measure.NewRecorder(1, elapsed)
+		for _, worker := range s.acks {
+			for _, ack := range worker {
+				if s.during(ack) == event {
+					pauses.Shard(0).Record(ack.end, ack.end-ack.begin)
+				}
+			}
+		}
+		for _, w := range s.windows {
+			if w.event == event {
+				took.Shard(0).Record(w.end, w.end-w.begin)
+			}
+		}
+		for metric, d := range map[string]*measure.Distribution{"pause": pauses.Distribution(), "maintenance": took.Distribution()} {
+			if d.Count() == 0 && (event != eventSync || metric != "pause") {
+				continue
+			}
+			m := timed(metric, start, elapsed, around, d)
+			m.Labels = map[string]string{"event": event}
+			all = append(all, m)
+		}
+	}
+	raftz := measure.NewRecorder(1, elapsed)
+	for _, w := range s.raftz {
+		raftz.Shard(0).Record(w.end, w.end-w.begin)
+	}
+	return append(all, timed("raftz", start, elapsed, around, raftz.Distribution()))
+}
+
+// during is what went on while a publish waited; of several the longest.
+func (s *maintenance) during(ack window) string {
+	event, longest := eventSync, time.Duration(0)
+	for _, w := range s.windows {
+		if w.begin < ack.end && ack.begin < w.end && w.end-w.begin > longest {
+			event, longest = w.event, w.end-w.begin
+		}
+	}
+	return event
+}
+
+// shortened says what is not as in life.
+func (g *raftGroup) shortened(interval time.Duration) string {
+	text := "sync_interval is " + interval.String() + " here, 2 minutes in life: pauses are as long as there, and more of them"
+	if g.env.Raft.Program != "" {
+		text += "; this nats-server cannot be asked for WriteFullState and snapshots, so only its syncs were met"
+	}
+	return text
+}
+
+// loggedPauses are the longest pauses that the servers logged themselves.
+func (g *raftGroup) loggedPauses(start time.Time, elapsed time.Duration, around measure.Context) []measure.Measurement {
+	var readloop, subscription time.Duration
+	for _, n := range g.cluster.Nodes() {
+		for _, e := range n.Log() {
+			switch e.Kind {
+			case serverlog.ReadLoopSlow:
+				readloop = max(readloop, e.Took)
+			case serverlog.SubscriptionSlow:
+				subscription = max(subscription, e.Took)
+			}
+		}
+	}
+	return []measure.Measurement{
+		single("readloop", measure.Seconds, start, elapsed, around, readloop.Seconds()),
+		single("subscription", measure.Seconds, start, elapsed, around, subscription.Seconds()),
+	}
+}
