@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/moby/sys/mountinfo"
@@ -27,9 +26,6 @@ type ground struct {
 func unknownGround(note string) ground {
 	return ground{persistence: Persistence{PersistenceUnknown, note}, notes: []string{note}}
 }
-
-// memoryTypes are file systems that live in memory alone.
-var memoryTypes = []string{"tmpfs", "ramfs", "devtmpfs", "rootfs", "hugetlbfs"}
 
 // diskTypes are file systems that are known to flush the device at an fsync.
 // ZFS is not among them: its property sync=disabled shows nowhere in the mount.
@@ -115,9 +111,6 @@ func localSource(m *mountinfo.Info) string {
 	return ""
 }
 
-// memoryDisks are the drivers whose devices live in memory alone.
-var memoryDisks = []string{"zram", "ram", "nullb"}
-
 // diskGround judges a block device, and what it stands on in its turn.
 func (t mountTable) diskGround(device Device, depth int) ground {
 	g := ground{device: device}
@@ -139,16 +132,6 @@ func (t mountTable) diskGround(device Device, depth int) ground {
 	}
 	t.addSlaves(&g, depth)
 	return g
-}
-
-// numbered reports whether a device name is the driver's name and a number.
-func numbered(name, driver string) bool {
-	rest, ok := strings.CutPrefix(name, driver)
-	if !ok {
-		return false
-	}
-	_, err := strconv.ParseUint(rest, 10, 32)
-	return err == nil
 }
 
 // addLoopFile goes on with the file system of a loop device's file.

@@ -22,7 +22,7 @@ type Scratch struct {
 	// volume do not see them. Nothing then keeps two runs apart but care.
 	Lockless bool
 	// Leftovers are the other scratch directories that CreateScratch found; no
-	// living run is known to hold them.
+	// living run is known to hold them, unless it was asked to go beside those.
 	Leftovers []Leftover
 
 	dir *folder
@@ -34,6 +34,16 @@ type Scratch struct {
 // lock on dir, waited for until ctx ends. The error wraps ErrLocked and names
 // the run when another one is alive in dir. After an error nothing is left.
 func CreateScratch(ctx context.Context, dir string, m Marker) (*Scratch, error) {
+	return newScratch(ctx, dir, m, refuseLiving)
+}
+
+// CreateScratchBeside does the same in a directory that runs may share, since
+// none of them measures it: those that are alive in dir are among the Leftovers.
+func CreateScratchBeside(ctx context.Context, dir string, m Marker) (*Scratch, error) {
+	return newScratch(ctx, dir, m, func([]Leftover) error { return nil })
+}
+
+func newScratch(ctx context.Context, dir string, m Marker, admit func(others []Leftover) error) (*Scratch, error) {
 	m, err := m.complete()
 	if err != nil {
 		return nil, err
@@ -51,7 +61,7 @@ func CreateScratch(ctx context.Context, dir string, m Marker) (*Scratch, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseLiving(others); err != nil {
+	if err := admit(others); err != nil {
 		return nil, err
 	}
 	s, err := makeScratch(filepath.Join(dir, scratchPrefix+m.RunID), m)
@@ -156,6 +166,16 @@ func (s *Scratch) Release() error {
 	err := s.dir.Close()
 	s.dir = nil
 	return err
+}
+
+// File is the open directory that carries this process's lock. A process that
+// inherits it keeps the lock for as long as it lives, so that nobody clears what it
+// may still write to. It is the Scratch's to close, and nil after Release.
+func (s *Scratch) File() *os.File {
+	if s.dir == nil {
+		return nil
+	}
+	return s.dir.file
 }
 
 // Leftover is a scratch directory found in a target directory.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -479,4 +480,49 @@ func FuzzParseMarker(f *testing.F) {
 			t.Errorf("marker %+v, error %v", m, err)
 		}
 	})
+}
+
+// TestCreateScratchBeside: where runs may share a directory, a living one is told
+// and keeps nobody out.
+func TestCreateScratchBeside(t *testing.T) {
+	dir := t.TempDir()
+	living := startChild(t, "create", dir)
+	s, err := CreateScratchBeside(within(t), dir, Marker{RunID: "second"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Leftovers) != 1 || s.Leftovers[0].Path != living.path || !s.Leftovers[0].Locked {
+		t.Errorf("leftovers %+v, want the living run's", s.Leftovers)
+	}
+	if err := s.Remove(within(t)); err != nil || exists(s.Path) || !exists(living.path) {
+		t.Errorf("remove: %v; there: %t, the living one's: %t", err, exists(s.Path), exists(living.path))
+	}
+}
+
+// TestInheritedLock: a process that inherits File keeps the directory from being
+// cleared after its maker's end.
+func TestInheritedLock(t *testing.T) {
+	s := createScratch(t, t.TempDir(), "run")
+	heir := exec.CommandContext(t.Context(), "cat")
+	heir.ExtraFiles = []*os.File{s.File()}
+	stdin, err := heir.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := heir.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Release(); err != nil || s.File() != nil {
+		t.Fatalf("release: %v, file %v", err, s.File())
+	}
+	if err := Clear(atOnce(), s.Path); !errors.Is(err, ErrLocked) || !exists(s.Path) {
+		t.Errorf("clear beside an heir: %v", err)
+	}
+	_ = stdin.Close()
+	if err := heir.Wait(); err != nil {
+		t.Error(err)
+	}
+	if err := Clear(within(t), s.Path); err != nil || exists(s.Path) {
+		t.Errorf("clear after it: %v", err)
+	}
 }
