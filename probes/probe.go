@@ -32,11 +32,11 @@ type Info struct {
 	Why     string   // what breaks in NATS when this is slow
 	Metrics []Metric // the first is the one that a limit without a metric means
 	Need    Need     // what a round with these parameters takes at most
-	// Peers is what each server of a Raft group takes at most that does not stand
-	// on the volume; zero for probes without a Raft group.
+	// Peers is what each server of the round's Raft group that does not stand on
+	// the volume takes at most; zero for a probe without a Raft group.
 	Peers Need
-	// Linked says that the probe needs what only the nats-server linked into this
-	// program can be asked for.
+	// Linked says that the probe makes calls that only the linked-in nats-server
+	// takes.
 	Linked bool
 	// Foretold is the size of a store in bytes that the round tells something of
 	// without making it; it cannot be larger than the volume.
@@ -61,7 +61,7 @@ type Metric struct {
 	Help string
 }
 
-// Need is the room that a round takes on the volume.
+// Need is the room that a round takes on a volume.
 type Need struct {
 	Bytes int64
 	Files int64
@@ -74,18 +74,19 @@ type Env struct {
 	Warmup   time.Duration // how long to run before measuring
 	Device   string        // the volume's block device as /proc/diskstats names it; empty if unknown
 	Rand     *rand.Rand    // seeded
-	// Raft is what a Raft group stands on besides Dir, which is its first server's.
+	// Raft is what a Raft group stands on besides Dir, which is the first server's.
 	Raft RaftEnv
-	// Hold are open descriptors of scratch directories that carry their locks. A
-	// process that a round starts and that writes below them inherits them, so
-	// that nobody clears a directory that it may still write to.
+	// Hold are the open scratch directories of the round with their locks. A process
+	// that the round starts and that writes below them inherits them, so that nobody
+	// clears a directory that it may still write to.
 	Hold []*os.File
 }
 
-// RaftEnv says what servers a Raft group is made of and where they store.
+// RaftEnv says what servers a Raft group is made of and where they store. Its
+// directories are empty and for this round alone.
 type RaftEnv struct {
-	Program string   // a nats-server binary; empty is the one linked into this program
+	Program string   // a nats-server's file; empty is the one linked into this program
 	Version string   // of Program; empty for the one linked in
-	Memory  string   // an empty directory in memory, for this round alone; empty when no server needs one
-	Targets []string // empty directories on further volumes, for the second and third server, for this round alone
+	Memory  string   // a directory in memory, for the servers without a volume; empty when no server needs one
+	Targets []string // directories on further volumes, for the second and the third server
 }

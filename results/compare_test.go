@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"storebench/internal/measure"
+	"storebench/internal/volume"
 )
 
 // side is a run whose one measurement has a round for each time.
@@ -243,6 +244,8 @@ func TestDifferences(t *testing.T) {
 	}
 	changed.Volume.FileSystem, changed.Host.Kernel, changed.Tool.NATSServer = "xfs", "6.13", "2.16.0"
 	changed.Profile.Name, changed.Slots.Judged = "strict", []int{6}
+	base.Raft = &Raft{Server: "2.15.2", Linked: true, Peers: &volume.Facts{FileSystem: "tmpfs"}}
+	changed.Raft = &Raft{Server: "2.12.4", Targets: []volume.Facts{{}, {}}}
 	base.Steps[0].Parameters = map[string]string{"size": "1KiB", "new": "1"}
 	changed.Steps[0].Parameters = map[string]string{"size": "2KiB"}
 	var got []string
@@ -250,7 +253,8 @@ func TestDifferences(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s: %s, %s", d.What, d.Base, d.New))
 	}
 	want := []string{
-		"file system: ext4, xfs", "kernel: , 6.13", "nats-server: , 2.16.0", "profile: " + base.Profile.Name + ", strict",
+		"file system: ext4, xfs", "kernel: , 6.13", "nats-server: , 2.16.0",
+		"nats-server of the Raft groups: 2.15.2, 2.12.4", "further targets: 0, 2", "Raft servers without a volume on: tmpfs, ", "profile: " + base.Profile.Name + ", strict",
 		"slots: , 6", "step " + base.Steps[0].Title() + ", size: 1KiB, 2KiB",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -33,6 +33,9 @@ var surroundings = []struct {
 	{"CPUs", func(run *Run) string { return strconv.Itoa(run.Host.CPUs) }},
 	{"memory", func(run *Run) string { return measure.Size(run.Host.Memory).Human() }},
 	{"nats-server", func(run *Run) string { return run.Tool.NATSServer }},
+	{"nats-server of the Raft groups", func(run *Run) string { return run.raft().Server }},
+	{"further targets", func(run *Run) string { return strconv.Itoa(len(run.raft().Targets)) }},
+	{"Raft servers without a volume on", func(run *Run) string { return run.raft().peersOn() }},
 	{"storebench", func(run *Run) string { return run.Tool.Version }},
 	{"profile", func(run *Run) string { return run.Profile.Name }},
 	{"messages/s", func(run *Run) string { return fmt.Sprintf("%g", run.Profile.Workload.Rate) }},
@@ -47,6 +50,22 @@ var surroundings = []struct {
 	{"budget", func(run *Run) string { return fmt.Sprintf("%g s", run.Budget) }},
 	{"steps left out", func(run *Run) string { return strings.Join(run.Skipped, ", ") }},
 	{"labels", func(run *Run) string { return strings.ReplaceAll(identity(run.Labels), "\x01", " ") }},
+}
+
+// raft is what is known of the run's Raft groups; empty where it has none.
+func (run *Run) raft() Raft {
+	if run.Raft == nil {
+		return Raft{}
+	}
+	return *run.Raft
+}
+
+// peersOn is the file system under the servers without a volume.
+func (r Raft) peersOn() string {
+	if r.Peers == nil {
+		return ""
+	}
+	return r.Peers.FileSystem
 }
 
 // differences finds what is not the same on both sides.

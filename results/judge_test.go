@@ -316,6 +316,13 @@ func TestJudgeRun(t *testing.T) {
 		{"the volume does not persist", func(_ *testing.T, run *Run) {
 			run.Volume.Persistence = volume.Persistence{State: volume.NotPersistent, How: "tmpfs is memory"}
 		}, Fail, false, []string{"the volume persists"}, "tmpfs is memory"},
+		{"a further target does not persist", func(_ *testing.T, run *Run) {
+			memory := volume.Facts{Path: "/b", Persistence: volume.Persistence{State: volume.NotPersistent, How: "tmpfs is memory"}}
+			run.Raft = &Raft{Targets: []volume.Facts{{Path: "/a"}, memory}}
+		}, Fail, false, []string{"the volume persists"}, "/b: tmpfs is memory"},
+		{"servers without a volume stand in memory", func(_ *testing.T, run *Run) {
+			run.Raft = &Raft{Peers: &volume.Facts{Persistence: volume.Persistence{State: volume.NotPersistent}}}
+		}, Pass, false, nil, "holds"},
 		{"no limits", func(_ *testing.T, run *Run) { run.Profile.Limits = nil }, Inconclusive, false, nil, ""},
 		{"no limits, and the volume does not persist", func(_ *testing.T, run *Run) {
 			run.Profile.Limits = nil

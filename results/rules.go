@@ -16,17 +16,28 @@ import (
 // acknowledged.
 const persistenceRule = "the volume persists"
 
-// persistence fails a volume that is known not to keep what it acknowledged.
+// persistence fails volumes that are known not to keep what they acknowledged.
 func persistence(run *Run) []Finding {
-	p := run.Volume.Persistence
-	if p.State != volume.NotPersistent {
-		return nil
+	volumes := []volume.Facts{run.Volume}
+	if run.Raft != nil {
+		volumes = append(volumes, run.Raft.Targets...)
 	}
-	return []Finding{{
-		Name: persistenceRule, Status: Fail, Reason: p.How,
-		Cause:   &cause.Cause{Name: cause.FileSystem, Evidence: []string{p.How}},
-		Meaning: "acknowledged messages, votes and terms are gone after a power cut or a restart of the machine; Raft relies on them",
-	}}
+	var all []Finding
+	for i, v := range volumes {
+		if v.Persistence.State != volume.NotPersistent {
+			continue
+		}
+		how, labels := v.Persistence.How, map[string]string(nil)
+		if i > 0 {
+			how, labels = v.Path+": "+how, map[string]string{"target": v.Path}
+		}
+		all = append(all, Finding{
+			Name: persistenceRule, Labels: labels, Status: Fail, Reason: how,
+			Cause:   &cause.Cause{Name: cause.FileSystem, Evidence: []string{how}},
+			Meaning: "acknowledged messages, votes and terms are gone after a power cut or a restart of the machine; Raft relies on them",
+		})
+	}
+	return all
 }
 
 // incidentRule says what a kind of incident is to a verdict.

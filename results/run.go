@@ -34,6 +34,7 @@ type Run struct {
 	Steps        []Step                `json:"steps"`
 	Skipped      []string              `json:"skipped,omitempty"` // steps that the user left out
 	Slots        Slots                 `json:"slots"`
+	Raft         *Raft                 `json:"raft,omitempty"`  // set where a step runs a Raft group
 	Sweep        *Sweep                `json:"sweep,omitempty"` // set where the run is a sweep
 	Measurements []measure.Measurement `json:"measurements"`
 	Incidents    []Incident            `json:"incidents,omitempty"`
@@ -62,6 +63,15 @@ type Host struct {
 type Slots struct {
 	Judged []int  `json:"judged"`
 	Source string `json:"source"` // how they are known
+}
+
+// Raft says what the servers of a run's Raft groups were, and where those stood
+// that were not on the volume.
+type Raft struct {
+	Server  string         `json:"nats_server"`       // its version
+	Linked  bool           `json:"linked,omitempty"`  // it is the tool's own
+	Targets []volume.Facts `json:"targets,omitempty"` // further volumes, each under one server
+	Peers   *volume.Facts  `json:"peers,omitempty"`   // under the servers without a volume: in memory, where there is one
 }
 
 // Step is a step of the run with all its parameters in force.

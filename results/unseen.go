@@ -19,5 +19,8 @@ func Unseen(run *Run) []string {
 	if run.Volume.Device.Name == "" {
 		unseen = append(unseen, "what the device does: no block device of this volume is in /proc/diskstats, so a cause below the file system cannot be named")
 	}
+	if run.Raft != nil {
+		return append(unseen, "the network between servers: those of the Raft groups were processes of one machine, and shared its processors")
+	}
 	return append(unseen, "the Raft layer above the disk: elections and proposals are driven through nats-server's own disk code, without its network")
 }

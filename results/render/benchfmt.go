@@ -53,6 +53,9 @@ func benchConfig(run *results.Run) []benchfmt.Config {
 		{"goos", run.Host.OS}, {"goarch", run.Host.Arch}, {"pkg", "storebench"}, {"profile", run.Profile.Name},
 		{"file-system", run.Volume.FileSystem}, {"nats-server", run.Tool.NATSServer},
 	}
+	if run.Raft != nil {
+		keys = append(keys, line{"raft-nats-server", run.Raft.Server})
+	}
 	for _, name := range slices.Sorted(maps.Keys(run.Labels)) {
 		keys = append(keys, line{"label-" + strings.ToLower(benchWord(name)), run.Labels[name]})
 	}

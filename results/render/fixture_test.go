@@ -138,9 +138,17 @@ func partial(t testing.TB) *results.Run {
 	return run
 }
 
-// servers was measured at the slots of an older server too.
+// servers was measured at the slots of an older server too, and has a Raft group of
+// one with a second volume.
 func servers(t testing.TB) *results.Run {
 	run := healthy(t)
+	second := run.Volume
+	second.Path, second.MountPoint, second.Device = "/data-b/jetstream", "/data-b", volume.Device{Name: "sdb", Disk: "sdb", Source: "/dev/sdb"}
+	second.Notes = []string{"the disks below the second volume could not be looked at"}
+	run.Raft = &results.Raft{Server: "2.12.4", Targets: []volume.Facts{second}, Peers: &volume.Facts{
+		Path: "/dev/shm", MountPoint: "/dev/shm", FileSystem: "tmpfs", SizeBytes: 16 << 30, FreeBytes: 16 << 30, AvailableBytes: 16 << 30, BlockSizeBytes: 4096,
+		Persistence: volume.Persistence{State: volume.NotPersistent, How: "tmpfs lives in memory alone"},
+	}}
 	older := storm("election-storm-older", "8")
 	older.Informative, older.Note = true, "nats-server 2.12.12: 4 to 16 by its cores"
 	slow := latency("storm", 3*time.Second, 6*time.Second, 2000)

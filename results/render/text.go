@@ -98,6 +98,8 @@ func factLines(run *results.Run) []line {
 		{"swept", varied},
 		{"fixed", fixed},
 		{"slots", slotsWords(run.Slots)},
+		{"raft", raftWords(run.Raft)},
+		{"targets", targetWords(run.Raft)},
 		{"run", fmt.Sprintf("%s, %s, %.1f s of %.0f s, seed %d, storebench %s", run.ID,
 			run.Started.UTC().Format(time.RFC3339), run.Ended.Sub(run.Started).Seconds(), run.Budget, run.Seed, run.Tool.Version)},
 		{"labels", joinLabels(run.Labels)},
@@ -116,6 +118,43 @@ func slotsWords(s results.Slots) string {
 		return ""
 	}
 	return fmt.Sprintf("max_concurrent_io %s (%s)", joinInts(s.Judged), s.Source)
+}
+
+// raftWords says which servers the Raft groups were made of, and where those stood
+// that had no volume.
+func raftWords(r *results.Raft) string {
+	if r == nil {
+		return ""
+	}
+	words := "nats-server " + r.Server
+	if r.Linked {
+		words += " (linked in)"
+	} else {
+		words += " (--nats-server)"
+	}
+	switch {
+	case r.Peers != nil:
+		place := "on a disk"
+		if r.Peers.InMemory() {
+			place = "in memory"
+		}
+		return fmt.Sprintf("%s; servers without a volume stand %s: %s, %s", words, place, r.Peers.Path, strings.Join(volumeWords(*r.Peers), ", "))
+	case len(r.Targets) == 0:
+		return words + "; all servers stand on the volume"
+	}
+	return words
+}
+
+// targetWords are the further volumes, each under a server of its own.
+func targetWords(r *results.Raft) string {
+	if r == nil {
+		return ""
+	}
+	var words []string
+	for _, v := range r.Targets {
+		words = append(words, v.Path+": "+strings.Join(volumeWords(v), ", ")+"; persists: "+persistence(v.Persistence))
+	}
+	return strings.Join(words, "; ")
 }
 
 func head(w io.Writer, name, value string) {
@@ -476,6 +515,13 @@ func notes(run *results.Run) []string {
 	}
 	for _, note := range slices.Concat(run.Notes, run.Volume.Notes) {
 		tell(note)
+	}
+	if run.Raft != nil {
+		for _, v := range run.Raft.Targets {
+			for _, note := range v.Notes {
+				tell(v.Path + ": " + note)
+			}
+		}
 	}
 	for _, warning := range warnings(run) {
 		tell(warning)
