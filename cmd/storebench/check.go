@@ -25,12 +25,15 @@ import (
 type checkFlags struct {
 	profile, natsConfig, serverVersion string
 	only, skip, set, labels, limits    []string
+	targets                            []string
+	place                              string
 	concurrency, slots                 string
 	cipher, compression, sync          string
 	budget                             time.Duration
 	reserve, failOn                    string
 	besideLiveData, precondition       bool
 	seed                               uint64
+	raft                               raftFlags
 	out                                outputs
 }
 
@@ -46,12 +49,18 @@ verdict in the exit code.
 DIR should be, or lie beside, the store directory that nats-server will use.
 Everything is written to one scratch directory inside DIR, which is removed.
 
+Where a step runs a Raft group of three servers, DIR is under the one that --place
+says, and the other two stand in memory. Each --target puts a further volume under
+one of them; without DIR the first --target is DIR.
+
 Exit codes: 0 pass (warnings included), 1 the tool failed, 2 usage, 3 fail,
 4 inconclusive, 130 interrupted.`,
 		Example: `  storebench check /var/lib/nats
   storebench check /mnt/new --profile quick
   storebench check /mnt/new --server-version 2.12.4
   storebench check --nats-config /etc/nats/nats.conf --beside-live-data
+  storebench check /mnt/new --nats-server /usr/local/bin/nats-server --place leader,follower
+  storebench check /mnt/a --target /mnt/b --target /mnt/c
   storebench check /mnt/new --max-concurrent-io 6,4096 --set term-vote.groups=1000
   storebench check /mnt/new --skip 'raw-*' --limit "block-write{mode=open} p99 < 5ms"
   storebench check /mnt/new -o text -o json=run.json.zst --label class=gp3`,
@@ -66,6 +75,9 @@ Exit codes: 0 pass (warnings included), 1 the tool failed, 2 usage, 3 fail,
 	flags.StringVar(&f.slots, "max-concurrent-io", "", "judge at these I/O slots of nats-server, 4 to 8192; a list makes variants")
 	flags.StringVar(&f.serverVersion, "server-version", "", "judge at the default slots of this nats-server, 2.10 to 2.15")
 	flags.StringVar(&f.natsConfig, "nats-config", "", "take slots, sync mode, cipher and (without DIR) the store directory from this nats.conf")
+	flags.StringArrayVar(&f.targets, "target", nil, "directory on a further volume, for another server of a Raft group (repeatable; three volumes in all)")
+	flags.StringVar(&f.place, "place", "", "which server of a Raft group the volume is under: leader, follower or all; a list makes variants")
+	f.raft.addTo(cmd)
 	flags.StringVar(&f.cipher, "cipher", "", "encryption at rest: none, chacha or aes")
 	flags.StringVar(&f.compression, "compression", "", "stream compression: none or s2")
 	flags.StringVar(&f.sync, "sync", "", "sync_interval of the server: default or always")
@@ -89,7 +101,10 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 	if err := f.checkGlobs(cmd); err != nil {
 		return err
 	}
-	req, err := f.request(args)
+	if err := checkNamed(cmd, "target", "place"); err != nil {
+		return err
+	}
+	req, err := f.request(cmd, args)
 	if err != nil {
 		return err
 	}
@@ -143,7 +158,7 @@ func sayWhereKept(ctx context.Context, run *results.Run) {
 }
 
 // request turns flags into what the engine runs.
-func (f *checkFlags) request(args []string) (*engine.Request, error) {
+func (f *checkFlags) request(cmd *cobra.Command, args []string) (*engine.Request, error) {
 	if err := checkFailOn(f.failOn); err != nil {
 		return nil, err
 	}
@@ -176,7 +191,10 @@ func (f *checkFlags) request(args []string) (*engine.Request, error) {
 	if config != nil {
 		req.Notes = append(req.Notes, config.Notes...)
 	}
-	if req.Dir, err = targetDir(args, config); err != nil {
+	if req.Dir, req.Targets, err = f.directories(args, config); err != nil {
+		return nil, err
+	}
+	if err := f.raft.apply(cmd, &req.Options); err != nil {
 		return nil, err
 	}
 	if err := f.slotsOf(req, config); err != nil {
@@ -200,7 +218,16 @@ func (f *checkFlags) readConfig() (*natsfs.Config, error) {
 	return &config, nil
 }
 
-// targetDir is the directory to check.
+// directories are the one to check, and those on further volumes.
+func (f *checkFlags) directories(args []string, config *natsfs.Config) (dir string, further []string, err error) {
+	if len(args) == 0 && len(f.targets) > 0 {
+		return f.targets[0], f.targets[1:], nil
+	}
+	dir, err = targetDir(args, config)
+	return dir, f.targets, err
+}
+
+// targetDir is the directory to check where no --target stands for it.
 func targetDir(args []string, config *natsfs.Config) (string, error) {
 	switch {
 	case len(args) == 1 && args[0] != "":
@@ -231,8 +258,24 @@ func (f *checkFlags) slotsOf(req *engine.Request, config *natsfs.Config) error {
 		}
 		req.Options.Slots = []string{strconv.Itoa(slots)}
 		req.Slots.Source = note
+	case req.Server.Program != "":
+		return ownSlots(req)
 	default:
 		req.Slots.Source = "today's default; --server-version, --nats-config or --max-concurrent-io name another server"
+	}
+	return nil
+}
+
+// ownSlots judges at the default slots of the nats-server that the user named.
+func ownSlots(req *engine.Request) error {
+	slots, note, err := natsfs.SlotsOf(req.Server.Version, req.CPUs)
+	if err != nil {
+		return asUsage(err)
+	}
+	req.Options.Slots = []string{strconv.Itoa(slots)}
+	req.Slots.Source = "the default of nats-server " + req.Server.Version + ", named with --nats-server"
+	if note != "" {
+		req.Slots.Source += "; " + note
 	}
 	return nil
 }
@@ -254,6 +297,7 @@ func (f *checkFlags) override(req *engine.Request, config *natsfs.Config) error 
 		{f.compression, "compression", &w.Compression},
 		{f.sync, "sync", &w.Sync},
 		{f.concurrency, "concurrency", nil},
+		{f.place, "place", nil},
 	} {
 		if flag.value == "" {
 			continue

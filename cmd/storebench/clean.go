@@ -14,6 +14,9 @@ func newClean() *cobra.Command {
 		Short: "Remove what a killed run left behind in DIR",
 		Long: `Remove the scratch directories that killed runs left behind in DIR.
 
+A run of Raft probes writes to its memory directory and its further targets as
+well: clean those with a command of their own, such as storebench clean /dev/shm.
+
 Only a directory with storebench's marker whose lock nobody holds is removed:
 while a process of that run still lives, it stays.`,
 		Example: "  storebench clean /var/lib/nats",

@@ -22,6 +22,7 @@ type sweepFlags struct {
 	rounds                 int
 	reserve                string
 	seed                   uint64
+	raft                   raftFlags
 	out                    outputs
 }
 
@@ -56,6 +57,9 @@ error, or does not persist, 4 a cell has no data, 130 interrupted.`,
 			if err != nil {
 				return err
 			}
+			if err := f.raft.apply(cmd, &req.Options); err != nil {
+				return err
+			}
 			return runAndReport(cmd, *req, &f.out, false)
 		},
 	}
@@ -69,6 +73,7 @@ error, or does not persist, 4 a cell has no data, 130 interrupted.`,
 	flags.IntVar(&f.rounds, "rounds", 5, "how often each cell is measured; the noise is what differs between rounds")
 	flags.DurationVar(&f.budget, "budget", 3*time.Minute, "how long the sweep may take at most; a matrix that cannot fit is refused")
 	flags.StringVar(&f.reserve, "reserve", "5%", "room on the volume that is never touched: a size or a share")
+	f.raft.addTo(cmd)
 	flags.StringArrayVar(&f.labels, "label", nil, "label of the run, KEY=VALUE (repeatable)")
 	flags.Uint64Var(&f.seed, "seed", 0, "seed of all randomness (default: a new one, shown in the report)")
 	f.out.addTo(cmd, render.Names())

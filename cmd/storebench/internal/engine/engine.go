@@ -6,14 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"storebench/internal/measure"
-	"storebench/internal/volume"
 	"storebench/profiles"
 	"storebench/results"
 )
@@ -90,28 +87,32 @@ func Run(ctx context.Context, req Request) (*results.Run, error) {
 		return nil, err
 	}
 	e := newEngine(req, plan, limits)
-	found, err := e.inspect(ctx)
-	if errors.Is(err, errNoAnswer) {
-		e.incident(results.Stalled, "", 0, "the first look at the volume: "+err.Error())
-		return e.end(), nil
+	var stalled stalledError
+	err = e.open(ctx)
+	switch {
+	case err == nil:
+		e.measure(ctx)
+	case errors.As(err, &stalled):
+		e.incident(results.Stalled, "", 0, err.Error())
+		err = nil
 	}
+	e.close()
 	if err != nil {
 		return nil, err
 	}
-	if err := e.admit(ctx, found); err != nil {
-		return nil, err
-	}
-	keeper, err := e.lock(ctx)
-	if errors.Is(err, errNoAnswer) {
-		e.incident(results.Stalled, "", 0, "making the scratch directory: "+err.Error())
-		return e.end(), nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	e.measure(ctx, keeper)
-	e.close(keeper)
 	return e.end(), nil
+}
+
+// open looks at every ground, decides whether the run may write there, and takes
+// the locks.
+func (e *engine) open(ctx context.Context) error {
+	if err := e.look(ctx); err != nil {
+		return err
+	}
+	if err := e.admit(ctx); err != nil {
+		return err
+	}
+	return e.lock(ctx)
 }
 
 // prepare checks what is asked and plans it. A sweep's profile takes the place of
@@ -139,8 +140,7 @@ type engine struct {
 	run      *results.Run
 	start    time.Time
 	deadline time.Time
-	scratch  string
-	reserve  int64
+	grounds  []*ground // the volume's first
 	rand     *rand.Rand
 	// halted says why no further round may start; nil while it may.
 	halted error
@@ -157,7 +157,7 @@ func newEngine(req Request, p *plan, limits []profiles.Limit) *engine {
 	profile := *req.Profile
 	profile.Limits = limits
 	e := &engine{
-		req: req, plan: p, start: now, deadline: now.Add(budget),
+		req: req, plan: p, start: now, deadline: now.Add(budget), grounds: groundsOf(req, p),
 		rand: rand.New(rand.NewPCG(req.Seed, 1)),
 	}
 	if p.sweep == nil {
@@ -218,22 +218,6 @@ func (e *engine) call(ctx context.Context, name string, t task, wait time.Durati
 	return err
 }
 
-// inspect looks at the target. It runs where the user stands, so that a
-// relative DIR means what the user meant; only the worker resolves it.
-func (e *engine) inspect(ctx context.Context) (*inspection, error) {
-	var found *inspection
-	err := e.call(ctx, "inspect", task{Inspect: &inspectTask{Dir: e.req.Dir}}, e.within(silence), func(ev event) {
-		if ev.Inspection != nil {
-			found = ev.Inspection
-		}
-	})
-	if err != nil {
-		return nil, asUserError(err)
-	}
-	e.run.Volume = found.Facts
-	return found, nil
-}
-
 // asUserError turns a worker's error into one that a caller can tell apart.
 func asUserError(err error) error {
 	var we *workerError
@@ -250,149 +234,6 @@ func asUserError(err error) error {
 // less.
 func (e *engine) within(wait time.Duration) time.Duration {
 	return max(lateGrace, min(wait, time.Until(e.deadline)+overtime))
-}
-
-// admit decides whether the run may write to the volume at all.
-func (e *engine) admit(ctx context.Context, found *inspection) error {
-	if err := e.guard(found.Guard); err != nil {
-		return err
-	}
-	for _, old := range found.Leftovers {
-		if !old.Removable() {
-			return fmt.Errorf("%s: %s", old.Path, held(old))
-		}
-		if err := e.clear(ctx, clearTask{Scratch: old.Path}, e.within(silence)); err != nil {
-			return fmt.Errorf("the leftover %s of run %s cannot be removed: %w", old.Path, old.Marker.RunID, err)
-		}
-		e.note("removed %s, left behind by run %s of %s", old.Path, old.Marker.RunID, old.Marker.Started.Format(time.RFC3339))
-	}
-	return e.room(found.Facts)
-}
-
-// held says why a leftover cannot be removed now, and what to do.
-func held(old volume.Leftover) string {
-	switch {
-	case old.Unreadable:
-		return "it belongs to another user, so nobody here can tell whether a run still uses it: remove it as that user with storebench clean"
-	case old.Locked:
-		return fmt.Sprintf("a process of run %s (process %d) holds it: wait for that run to end; if it is dead, one of its workers is still blocked in the kernel and lets go when the volume answers", old.Marker.RunID, old.Marker.PID)
-	}
-	return fmt.Sprintf("locks prove nothing on this file system, so run %s (process %d) may still be alive: if it is not, remove the directory", old.Marker.RunID, old.Marker.PID)
-}
-
-// guard refuses to load a file system that live streams stand on.
-func (e *engine) guard(g volume.Guard) error {
-	for _, blind := range g.Blind {
-		e.note("looking for live JetStream data: %s", blind)
-	}
-	if len(g.Stores) == 0 {
-		return nil
-	}
-	var places []string
-	for _, s := range g.Stores {
-		places = append(places, fmt.Sprintf("%s (%s)", s.Path, s.Why))
-	}
-	where := strings.Join(places[:min(3, len(places))], "; ")
-	if !e.req.BesideLiveData {
-		return fmt.Errorf("JetStream data lies on the same volume: %s. A full load would slow that server down; %s", where, e.gentler())
-	}
-	e.note("running beside live JetStream data: %s", where)
-	return nil
-}
-
-// gentler is what to do beside live data.
-func (e *engine) gentler() string {
-	if e.plan.sweep != nil {
-		return "sweep an empty volume of the same kind"
-	}
-	return "--beside-live-data runs a rate-capped set of steps that stops when it hurts"
-}
-
-// less is how to ask for less room.
-func (e *engine) less() string {
-	if e.plan.sweep != nil {
-		return "smaller values, --set max-bytes=1MiB or --set groups=100 where the probe has them, --reserve"
-	}
-	return "--profile quick, --skip, --reserve, --set term-vote.groups=500"
-}
-
-// room compares what the steps need with what is free, and keeps a reserve.
-func (e *engine) room(f volume.Facts) error {
-	for _, s := range e.plan.steps {
-		if foretold := s.probe.Info().Foretold; foretold > f.SizeBytes {
-			return usagef("step %s: a store of %s does not fit on %s, which has %s in all: ask for a smaller one", s.Title(), size(foretold), f.Path, size(f.SizeBytes))
-		}
-	}
-	e.reserve = e.req.Reserve.Bytes
-	if e.reserve == 0 {
-		e.reserve = int64(e.req.Reserve.Share * float64(f.SizeBytes))
-	}
-	if left := f.AvailableBytes - e.plan.need.Bytes; left < e.reserve {
-		return fmt.Errorf("%s has %s available; this run needs up to %s and keeps %s in reserve: free some space, or ask for less (%s)", f.Path, size(f.AvailableBytes), size(e.plan.need.Bytes), size(e.reserve), e.less())
-	}
-	if f.Inodes > 0 && f.InodesFree < e.plan.need.Files+e.plan.need.Files/10 {
-		return fmt.Errorf("%s has %d inodes free; this run needs up to %d: make room, or ask for less (%s)", f.Path, f.InodesFree, e.plan.need.Files, e.less())
-	}
-	return nil
-}
-
-func size(n int64) string { return measure.Size(n).Human() }
-
-// lock starts the keeper and waits until it holds the scratch directory.
-func (e *engine) lock(ctx context.Context) (*process, error) {
-	keep := keepTask{
-		Dir: e.run.Volume.Path, Interval: watchInterval, Canary: e.req.BesideLiveData,
-		Marker: volume.Marker{Version: e.req.Tool.Version, RunID: e.run.ID, Started: e.run.Started, PID: os.Getpid()},
-	}
-	if keep.Canary {
-		keep.Interval = canaryInterval
-	}
-	keeper, err := start("keeper", task{Keep: &keep})
-	if err != nil {
-		return nil, err
-	}
-	timeout := time.NewTimer(e.within(silence))
-	defer timeout.Stop()
-	select {
-	case ev, ok := <-keeper.events:
-		switch {
-		case !ok:
-			err = keeper.crashed()
-		case ev.Err != nil:
-			err = asUserError(ev.Err)
-		case ev.Kept != nil:
-			e.scratch = ev.Kept.Scratch
-			if ev.Kept.Lockless {
-				e.note("this file system has no directory locks: two runs at once would not see each other, and a leftover is not removed by itself")
-			}
-			return keeper, nil
-		}
-	case <-timeout.C:
-		err = fmt.Errorf("keeper: %w", errNoAnswer)
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	}
-	keeper.stop(100 * time.Millisecond)
-	if !errors.Is(err, errNoAnswer) {
-		// It may have made the directory without our having read so.
-		own := clearTask{Scratch: filepath.Join(e.run.Volume.Path, "storebench-"+e.run.ID), Own: true}
-		_ = e.clear(context.WithoutCancel(ctx), own, lateClosing) // most often there is none
-	}
-	return nil, err
-}
-
-// close ends the keeper and removes the scratch directory. A volume that gave
-// no answer gets only what is left of the budget for that; one that is merely
-// slow may take a little longer than the budget rather than keep our files.
-func (e *engine) close(keeper *process) {
-	keeper.stop(lateGrace)
-	wait := silence
-	if errors.Is(e.halted, errNoAnswer) && !errors.Is(e.halted, errStarved) {
-		wait = max(lateClosing, min(silence, time.Until(e.deadline)))
-	}
-	if err := e.clear(context.Background(), clearTask{Scratch: e.scratch, Own: true}, wait); err != nil {
-		e.note("the scratch directory %s could not be removed (%v); remove it with: storebench clean %s", e.scratch, err, e.run.Volume.Path)
-	}
 }
 
 func (e *engine) clear(ctx context.Context, t clearTask, wait time.Duration) error {

@@ -36,6 +36,20 @@ type Options struct {
 	Sweep *Sweep
 	// CPUs is how many processors nats-server would see here.
 	CPUs int
+	// Targets are directories on further volumes, for the second and the third
+	// server of a Raft group; relative ones mean what they mean to the user.
+	Targets []string
+	// MemoryDir is where the servers of a Raft group stand that have no volume.
+	// One in memory is looked for when it is empty.
+	MemoryDir string
+	// Server is what Raft groups are made of.
+	Server Server
+}
+
+// Server is an installed nats-server; the zero value is the one linked in.
+type Server struct {
+	Program string // its file
+	Version string
 }
 
 // Override gives a parameter a value. With an empty Probe it goes to every
@@ -48,8 +62,10 @@ const slotsParameter = "max-concurrent-io"
 // plan is what a run will do.
 type plan struct {
 	steps   []*plannedStep
-	skipped []string // names of the profile's steps that the user left out
-	need    probes.Need
+	skipped []string       // names of the profile's steps that the user left out
+	need    probes.Need    // of all rounds on the volume
+	target  probes.Need    // of all rounds on each further target
+	peer    probes.Need    // of the largest round, of a server beside the volume
 	sweep   *results.Sweep // nil for a check
 	notes   []string       // caveats of the plan
 }
@@ -81,9 +97,7 @@ func newPlan(o Options) (*plan, error) {
 		if err != nil {
 			return nil, fmt.Errorf("step %s: %w", step.Name, err)
 		}
-		if o.BesideLiveData {
-			variants = slices.DeleteFunc(variants, func(s *plannedStep) bool { return !s.probe.Info().Gentle })
-		}
+		variants = p.runnable(o, step, variants)
 		if len(variants) == 0 {
 			p.skipped = append(p.skipped, step.Name)
 		}
@@ -93,6 +107,30 @@ func newPlan(o Options) (*plan, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// runnable leaves out the variants of a step that cannot run as things are.
+func (p *plan) runnable(o Options, step profiles.Step, variants []*plannedStep) []*plannedStep {
+	if o.BesideLiveData {
+		variants = slices.DeleteFunc(variants, func(s *plannedStep) bool { return !s.probe.Info().Gentle })
+	}
+	if o.Server.Program == "" {
+		return variants
+	}
+	before := len(variants)
+	variants = slices.DeleteFunc(variants, func(s *plannedStep) bool { return s.probe.Info().Linked })
+	if len(variants) < before {
+		p.notes = append(p.notes, fmt.Sprintf("step %s was left out%s: it makes calls that only the linked-in nats-server takes, and --nats-server names another", step.Name, inPart(variants)))
+	}
+	return variants
+}
+
+// inPart says that some variants of a step are left.
+func inPart(left []*plannedStep) string {
+	if len(left) == 0 {
+		return ""
+	}
+	return " in part"
 }
 
 // slots are the values of max_concurrent_io that the run is judged at.
@@ -118,18 +156,103 @@ func (p *plan) check(o Options) error {
 		return err
 	}
 	if len(p.steps) == 0 {
-		return usagef("no step is left to run")
+		return usagef("%s", strings.Join(append([]string{"no step is left to run"}, p.notes...), "; "))
+	}
+	p.addNeeds(o)
+	p.tellUnused(o)
+	return p.checkTargets(o)
+}
+
+// tellUnused notes what was said of servers that the plan does not have.
+func (p *plan) tellUnused(o Options) {
+	if o.MemoryDir != "" && p.inMemory(o) == 0 {
+		p.notes = append(p.notes, "--memory-dir is not used: no chosen step has a server without a volume")
+	}
+	if o.Server.Program != "" && !slices.ContainsFunc(p.steps, (*plannedStep).raft) {
+		p.notes = append(p.notes, "--nats-server runs nowhere: no chosen step has a Raft group")
+	}
+}
+
+// addNeeds adds up what the rounds take. A sweep's cells are many, and each
+// round's files go before the next one's come.
+func (p *plan) addNeeds(o Options) {
+	add := sum
+	if o.Sweep != nil {
+		add = larger
 	}
 	for _, s := range p.steps {
-		need := s.probe.Info().Need
-		if o.Sweep != nil { // cells are many, and each round's files go before the next one's come
-			p.need = probes.Need{Bytes: max(p.need.Bytes, need.Bytes), Files: max(p.need.Files, need.Files)}
-			continue
+		info := s.probe.Info()
+		p.need = add(p.need, info.Need)
+		if s.beside() {
+			p.target, p.peer = add(p.target, info.Peers), larger(p.peer, info.Peers)
 		}
-		p.need.Bytes += need.Bytes
-		p.need.Files += need.Files
+	}
+}
+
+func sum(a, b probes.Need) probes.Need {
+	return probes.Need{Bytes: a.Bytes + b.Bytes, Files: a.Files + b.Files}
+}
+
+func larger(a, b probes.Need) probes.Need {
+	return probes.Need{Bytes: max(a.Bytes, b.Bytes), Files: max(a.Files, b.Files)}
+}
+
+// groupSize is how many servers a Raft group has.
+const groupSize = 3
+
+// checkTargets refuses further targets that no server would stand on.
+func (p *plan) checkTargets(o Options) error {
+	switch {
+	case len(o.Targets) == 0:
+		return nil
+	case len(o.Targets) >= groupSize:
+		return usagef("%d directories to measure: a Raft group has %d servers, each on one of them, so give no more", len(o.Targets)+1, groupSize)
+	case !slices.ContainsFunc(p.steps, (*plannedStep).raft):
+		return usagef("--target is a volume for another server of a Raft group, and no chosen step runs one: leave it out, or choose such a step")
+	}
+	for _, s := range p.steps {
+		if s.raft() && !s.beside() {
+			return usagef("step %s puts all %d servers on the first volume (%s=%s), and leaves none for --target: leave one of the two out", s.Title(), groupSize, placeParameter, placeAll)
+		}
 	}
 	return nil
+}
+
+// inMemory is how many servers of the run's Raft groups stand in memory.
+func (p *plan) inMemory(o Options) int {
+	if len(p.besideNames()) == 0 {
+		return 0
+	}
+	return groupSize - 1 - len(o.Targets)
+}
+
+// besideNames are the names of the steps with servers beside the volume.
+func (p *plan) besideNames() []string {
+	var names []string
+	for _, s := range p.steps {
+		if s.beside() && !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
+	}
+	return names
+}
+
+// The parameter that says which servers of a Raft group stand on the volume, and
+// the value that puts all of them there.
+const (
+	placeParameter = "place"
+	placeAll       = "all"
+)
+
+// raft says whether the step runs a Raft group.
+func (s *plannedStep) raft() bool {
+	_, placed := s.Parameters[placeParameter]
+	return placed || s.probe.Info().Peers != probes.Need{}
+}
+
+// beside says whether servers of its Raft group stand beside the volume.
+func (s *plannedStep) beside() bool {
+	return s.raft() && s.Parameters[placeParameter] != placeAll
 }
 
 // scaleOf stretches or shrinks the rounds to the budget that was asked for.
@@ -194,10 +317,17 @@ func checkOverrides(o Options) error {
 			}
 		}
 		if !reached {
-			return usagef("profile %s has no step of probe %q with parameter %q (storebench probes list names them)", o.Profile.Name, ov.Probe, ov.Parameter)
+			return usagef("profile %s has no step of %s with parameter %q (storebench probes list names them)", o.Profile.Name, ov.probeWords(), ov.Parameter)
 		}
 	}
 	return nil
+}
+
+func (o Override) probeWords() string {
+	if o.Probe == "" {
+		return "any probe"
+	}
+	return fmt.Sprintf("probe %q", o.Probe)
 }
 
 func didYouMean(word string, known []string) string {

@@ -255,7 +255,8 @@ func TestPlanRefuses(t *testing.T) {
 		{"a probe's typo", set("term-vot", "groups", "9"), `"term-vot"`},
 		{"a probe that the profile has not", set("block-sync", "dirty", "1MiB"), `"block-sync"`},
 		{"a parameter's typo", set("term-vote", "group", "9"), "it has: mode, groups"},
-		{"a parameter of no probe", set("", "frobs", "9"), `"frobs"`},
+		{"a parameter of no probe", set("", "frobs", "9"), `no step of any probe with parameter "frobs"`},
+		{"a target and no Raft group", Options{Targets: []string{"b"}}, "no chosen step runs one"},
 		{"too few", set("", "concurrency", "0"), "at least 1"},
 		{"one bad value of a list", set("", "concurrency", "4,0"), "at least 1"},
 		{"no value in a list", set("", "concurrency", "4,"), "not a whole number"},
@@ -276,5 +277,83 @@ func TestPlanRefuses(t *testing.T) {
 				t.Errorf("error %q, want %q in it", err, test.says)
 			}
 		})
+	}
+}
+
+// TestPlanTargets: a further volume needs a server to stand on it.
+func TestPlanTargets(t *testing.T) {
+	tests := []struct {
+		name    string
+		targets []string
+		steps   []*plannedStep
+		says    string // empty where it is taken
+	}{
+		{"none", nil, nil, ""},
+		{"two", []string{"b", "c"}, []*plannedStep{raftStep("raft", "leader", smallPeer)}, ""},
+		{"three", []string{"b", "c", "d"}, []*plannedStep{raftStep("raft", "leader", smallPeer)}, "4 directories to measure"},
+		{"no Raft group", []string{"b"}, nil, "no chosen step runs one"},
+		{"all servers on the volume", []string{"b"}, []*plannedStep{raftStep("raft", "leader", smallPeer), raftStep("raft", placeAll, smallPeer)}, "place=all"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := planned(t, Options{})
+			p.steps = append(p.steps, test.steps...)
+			err := p.checkTargets(Options{Targets: test.targets})
+			if test.says == "" && err == nil {
+				return
+			}
+			if test.says == "" || !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("error %v, want ErrUsage and %q in it", err, test.says)
+			}
+		})
+	}
+}
+
+// TestPlanUnused: what nothing is made of is told.
+func TestPlanUnused(t *testing.T) {
+	given := Options{MemoryDir: "/mem", Server: Server{Program: "/bin/server", Version: "2.12.4"}}
+	tests := []struct {
+		name  string
+		step  *plannedStep
+		notes int
+	}{
+		{"no Raft group", planned(t, Options{}).steps[0], 2},
+		{"no server beside the volume", raftStep("raft", placeAll, smallPeer), 1},
+		{"all is used", raftStep("raft", "leader", smallPeer), 0},
+	}
+	for _, test := range tests {
+		p := &plan{steps: []*plannedStep{test.step}}
+		if p.tellUnused(given); len(p.notes) != test.notes {
+			t.Errorf("%s: notes %q, want %d", test.name, p.notes, test.notes)
+		}
+		p.notes = nil
+		if p.tellUnused(Options{}); len(p.notes) > 0 {
+			t.Errorf("%s: notes %q of nothing", test.name, p.notes)
+		}
+	}
+}
+
+// TestPlanLinked: what needs the linked-in nats-server is left out beside another.
+func TestPlanLinked(t *testing.T) {
+	variants := func() []*plannedStep {
+		linked := raftStep("raft", "leader", smallPeer)
+		linked.probe.(*fakeProbe).info.Linked = true
+		return []*plannedStep{linked, raftStep("raft", "follower", smallPeer)}
+	}
+	step := profiles.Step{Name: "raft"}
+	p := &plan{}
+	if kept := p.runnable(Options{}, step, variants()); len(kept) != 2 || len(p.notes) != 0 {
+		t.Errorf("%d variants kept, notes %q", len(kept), p.notes)
+	}
+	foreign := Options{Server: Server{Program: "/bin/server", Version: "2.12.4"}}
+	if kept := p.runnable(foreign, step, variants()); len(kept) != 1 || kept[0].Parameters[placeParameter] != "follower" {
+		t.Errorf("%d variants kept", len(kept))
+	}
+	if len(p.notes) != 1 || !strings.Contains(p.notes[0], "step raft was left out") {
+		t.Errorf("notes %q", p.notes)
+	}
+	foreign.Profile = testProfile()
+	if err := p.check(foreign); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "--nats-server") {
+		t.Errorf("nothing left: %v, want ErrUsage and why", err)
 	}
 }

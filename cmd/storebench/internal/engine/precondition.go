@@ -18,27 +18,40 @@ import (
 // its scratch area is written: slower ones could not be measured afterwards.
 const preconditionRate = 2e6
 
-// precondition writes once what the rounds may take, so that they meet blocks
-// that were touched before. The run's deadline moves by as long as that takes.
+// precondition writes once what the rounds may take of each volume, so that they
+// meet blocks that were touched before. The run's deadline moves by as long as
+// that takes.
 func (e *engine) precondition(ctx context.Context) {
-	bytes := e.plan.need.Bytes
-	e.tell(Progress{Note: "preconditioning: writing " + size(bytes)})
+	for _, g := range e.grounds {
+		if g.kind == groundMemory {
+			continue
+		}
+		if err := e.preconditionOne(ctx, g); err != nil {
+			e.haltAt("", 0, err)
+			return
+		}
+	}
+}
+
+func (e *engine) preconditionOne(ctx context.Context, g *ground) error {
+	bytes := g.need.Bytes
+	e.tell(Progress{Note: fmt.Sprintf("preconditioning %s: writing %s", g.Facts.Path, size(bytes))})
 	begin := time.Now()
 	wait := silence + time.Duration(float64(bytes)/preconditionRate*float64(time.Second))
-	err := e.call(ctx, "precondition", task{Touch: &touchTask{Scratch: e.scratch, Bytes: bytes, Seed: e.rand.Uint64()}}, wait, func(event) {})
+	err := e.call(ctx, "precondition", task{Touch: &touchTask{Scratch: g.scratch, Bytes: bytes, Seed: e.rand.Uint64()}}, wait, func(event) {})
 	took := time.Since(begin)
 	e.deadline = e.deadline.Add(took)
+	if slices.Contains(g.Facts.MountOptions, "discard") {
+		e.note("%s discards what is removed (mount option discard), so preconditioned blocks may be new again", g)
+	}
 	switch {
 	case ctx.Err() != nil:
-		e.haltAt("", 0, context.Cause(ctx))
+		return context.Cause(ctx)
 	case err != nil:
-		e.haltAt("", 0, fmt.Errorf("preconditioning: %w", err))
-	default:
-		e.note("the scratch area (%s) was written once before measuring, in %v", size(bytes), took.Round(100*time.Millisecond))
+		return fmt.Errorf("preconditioning: %w", err)
 	}
-	if slices.Contains(e.run.Volume.MountOptions, "discard") {
-		e.note("the file system discards what is removed (mount option discard), so preconditioned blocks may be new again")
-	}
+	e.note("the scratch area on %s (%s) was written once before measuring, in %v", g, size(bytes), took.Round(100*time.Millisecond))
+	return nil
 }
 
 // touch writes a file of random bytes, which neither compression nor

@@ -29,16 +29,23 @@ type task struct {
 	Touch     *touchTask     `json:"touch,omitempty"`
 }
 
-// inspectTask looks at the target before anything is written.
+// inspectTask looks at a directory before anything is written there.
 type inspectTask struct {
 	Dir string `json:"dir"`
+	// Memory says that Dir is for servers without a volume. One in memory is looked
+	// for when it is empty.
+	Memory bool `json:"memory,omitempty"`
 }
 
 // inspection is what inspectTask found.
 type inspection struct {
 	Facts     volume.Facts      `json:"facts"`
+	ID        volume.Identity   `json:"id"`
 	Leftovers []volume.Leftover `json:"leftovers,omitempty"`
 	Guard     volume.Guard      `json:"guard"`
+	// FreeMemory is how much memory is available to this run, in bytes; 0 when
+	// nobody can tell.
+	FreeMemory int64 `json:"free_memory_bytes,omitempty"`
 }
 
 // keepTask creates the scratch directory, holds its lock until stdin ends, and
@@ -50,6 +57,8 @@ type keepTask struct {
 	// Interval is how often the free space is read.
 	Interval time.Duration `json:"interval"`
 	Canary   bool          `json:"canary,omitempty"`
+	// Beside says that other runs may be alive in Dir.
+	Beside bool `json:"beside,omitempty"`
 }
 
 // kept is the keeper's first word: the lock is held.
@@ -60,14 +69,24 @@ type kept struct {
 
 // roundTask is one turn of a step.
 type roundTask struct {
-	Scratch  string            `json:"scratch"`
-	Name     string            `json:"name"` // of the round's directory inside the scratch directory
+	Scratch  string            `json:"scratch"` // on the volume
+	Name     string            `json:"name"`    // of the round's directory inside each scratch directory
 	Probe    string            `json:"probe"`
 	Set      map[string]string `json:"set"`
 	Duration time.Duration     `json:"duration"`
 	Warmup   time.Duration     `json:"warmup"`
 	Device   string            `json:"device"`
 	Seed     uint64            `json:"seed"`
+	Raft     *raftTask         `json:"raft,omitempty"` // of a step with a Raft group
+}
+
+// raftTask is what the Raft group of a round stands on besides the volume. Memory
+// and Targets are scratch directories.
+type raftTask struct {
+	Program string   `json:"program,omitempty"` // a nats-server's file; empty is the one linked in
+	Version string   `json:"version,omitempty"` // of Program
+	Memory  string   `json:"memory,omitempty"`
+	Targets []string `json:"targets,omitempty"`
 }
 
 // touchTask writes so many bytes into the scratch directory and removes them.

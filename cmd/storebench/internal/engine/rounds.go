@@ -11,20 +11,11 @@ import (
 	"storebench/results"
 )
 
-// measure runs all rounds while a watcher looks at the keeper's events.
-func (e *engine) measure(ctx context.Context, keeper *process) {
+// measure runs all rounds while watchers look at the keepers' events.
+func (e *engine) measure(ctx context.Context) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	ready := make(chan struct{})
-	go e.watch(keeper, stop, ready)
-	if e.req.BesideLiveData {
-		select { // the canary's baseline is taken before our load begins
-		case <-ready:
-		case <-ctx.Done():
-		case <-time.After(e.within(silence)):
-			stop(fmt.Errorf("the canary's first fsyncs: %w", errNoAnswer))
-		}
-	}
+	e.awaitBaselines(ctx, stop, e.watchAll(stop))
 	if e.req.Precondition {
 		e.precondition(ctx)
 	}
@@ -32,26 +23,55 @@ func (e *engine) measure(ctx context.Context, keeper *process) {
 	e.extend(ctx)
 }
 
-// watch ends the run when the reserve is reached, the canary slows down, or
-// the keeper meets an error. It closes ready when the canary has a baseline.
-func (e *engine) watch(keeper *process, stop context.CancelCauseFunc, ready chan<- struct{}) {
+// watchAll starts the watchers. Each canary that has a baseline is told of on
+// ready.
+func (e *engine) watchAll(stop context.CancelCauseFunc) (ready <-chan struct{}) {
+	baselines := make(chan struct{}, len(e.grounds))
+	for _, g := range e.grounds {
+		go e.watch(g, stop, baselines)
+	}
+	return baselines
+}
+
+// awaitBaselines waits until every canary has a baseline, so that it is taken
+// before our load begins.
+func (e *engine) awaitBaselines(ctx context.Context, stop context.CancelCauseFunc, ready <-chan struct{}) {
+	late := time.After(e.within(silence))
+	for _, g := range e.grounds {
+		if !e.canaried(g) {
+			continue
+		}
+		select {
+		case <-ready:
+		case <-ctx.Done():
+			return
+		case <-late:
+			stop(fmt.Errorf("the canary's first fsyncs: %w", errNoAnswer))
+			return
+		}
+	}
+}
+
+// watch ends the run when a ground's reserve is reached, its canary slows down, or
+// its keeper meets an error. It tells ready of the canary's baseline.
+func (e *engine) watch(g *ground, stop context.CancelCauseFunc, ready chan<- struct{}) {
 	var c canaryWatch
-	for ev := range keeper.events {
+	for ev := range g.keeper.events {
 		hadBaseline := c.baseline > 0
 		switch {
 		case ev.Err != nil:
 			stop(ev.Err)
-		case ev.Space != nil && ev.Space.Bytes < e.reserve:
-			stop(fmt.Errorf("%w: %s available, %s is kept", errReserve, size(ev.Space.Bytes), size(e.reserve)))
-		case e.req.BesideLiveData && c.slow(ev.Canary):
+		case ev.Space != nil && ev.Space.Bytes < g.reserve:
+			stop(fmt.Errorf("%w: %s has %s available, %s is kept", errReserve, g.Facts.Path, size(ev.Space.Bytes), size(g.reserve)))
+		case e.canaried(g) && c.slow(ev.Canary):
 			stop(fmt.Errorf("%w: median %.1f ms, at the start %.1f ms", errHurting, c.recent()*1e3, c.baseline*1e3))
 		}
 		if !hadBaseline && c.baseline > 0 {
-			close(ready)
+			ready <- struct{}{}
 		}
 	}
-	// Its events end with the run; before that nobody guards the volume.
-	stop(&workerError{Kind: kindTool, Text: "the keeper of the scratch directory ended before the run did"})
+	// Its events end with the run; before that nobody guards the ground.
+	stop(&workerError{Kind: kindTool, Text: "the keeper of " + g.scratch + " ended before the run did"})
 }
 
 // planned runs the rounds of the profile. The rounds of a step lie apart in
@@ -162,7 +182,7 @@ func (e *engine) outOfTime(s *plannedStep) {
 // work is one round in a worker of its own.
 func (e *engine) work(ctx context.Context, s *plannedStep) error {
 	p, err := start(s.Name, task{Round: &roundTask{
-		Scratch: e.scratch, Name: fmt.Sprintf("%s-%d-%d", s.Name, e.done, s.done), Probe: s.Probe, Set: s.Parameters,
+		Scratch: e.main().scratch, Raft: e.raftTask(s), Name: fmt.Sprintf("%s-%d-%d", s.Name, e.done, s.done), Probe: s.Probe, Set: s.Parameters,
 		Duration: s.Duration, Warmup: s.Warmup, Device: e.run.Volume.Device.Name, Seed: e.rand.Uint64(),
 	}})
 	if err != nil {
@@ -181,6 +201,27 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 		return fmt.Errorf("%w: this machine kept its processors from us %.0f %% of the time (%w)", errStarved, 100*lost, err)
 	}
 	return err
+}
+
+// raftTask is what the Raft group of a step stands on besides the volume; nil for
+// a step without one.
+func (e *engine) raftTask(s *plannedStep) *raftTask {
+	if !s.raft() {
+		return nil
+	}
+	t := &raftTask{Program: e.req.Server.Program, Version: e.req.Server.Version}
+	if !s.beside() {
+		return t
+	}
+	for _, g := range e.grounds {
+		switch g.kind {
+		case groundTarget:
+			t.Targets = append(t.Targets, g.scratch)
+		case groundMemory:
+			t.Memory = g.scratch
+		}
+	}
+	return t
 }
 
 // cut ends a step whose round was ended with writes in flight. The limits of an

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -79,28 +78,56 @@ func (w *worker) do(ctx context.Context, t task) error {
 	return errors.New("the task names nothing to do")
 }
 
-// inspect looks at the target; only the writability check writes, and removes
+// inspect looks at a directory; only the writability check writes, and removes
 // what it wrote.
 func (w *worker) inspect(ctx context.Context, t inspectTask) error {
-	if err := volume.CheckTarget(t.Dir); err != nil {
-		return err
-	}
-	facts, err := volume.Inspect(t.Dir)
+	found, err := look(ctx, t)
 	if err != nil {
 		return err
 	}
-	leftovers, err := leftoversIn(ctx, facts.Path)
-	if err != nil {
+	if t.Memory && found.Facts.InMemory() {
+		found.FreeMemory = freeMemory()
+	} else if found.Guard, err = liveStores(ctx, found.Facts.Path); err != nil {
 		return err
 	}
-	search, stop := context.WithTimeout(ctx, searchWait)
-	defer stop()
-	guard, err := volume.LiveStores(search, facts.Path)
-	if err != nil {
-		return err
-	}
-	w.send(event{Inspection: &inspection{Facts: facts, Leftovers: leftovers, Guard: guard}})
+	w.send(event{Inspection: found})
 	return nil
+}
+
+func look(ctx context.Context, t inspectTask) (found *inspection, err error) {
+	if t.Memory && t.Dir == "" {
+		t.Dir = memoryDir()
+	}
+	if err := volume.CheckTarget(t.Dir); err != nil {
+		return nil, err
+	}
+	found = &inspection{}
+	if found.Facts, err = volume.Inspect(t.Dir); err != nil {
+		return nil, err
+	}
+	if found.ID, err = volume.Identify(found.Facts.Path); err != nil {
+		return nil, err
+	}
+	found.Leftovers, err = leftoversIn(ctx, found.Facts.Path)
+	return found, err
+}
+
+// sharedMemory is where Linux has a file system in memory for everybody.
+const sharedMemory = "/dev/shm"
+
+// memoryDir is a directory in memory or, where this system has none, the one for
+// temporary files.
+func memoryDir() string {
+	if facts, err := volume.Inspect(sharedMemory); err == nil && facts.InMemory() {
+		return sharedMemory
+	}
+	return os.TempDir()
+}
+
+func liveStores(ctx context.Context, dir string) (volume.Guard, error) {
+	ctx, stop := context.WithTimeout(ctx, searchWait)
+	defer stop()
+	return volume.LiveStores(ctx, dir)
 }
 
 // Bounds of what looks around on the volume: it must not be taken for a volume
@@ -116,17 +143,8 @@ func leftoversIn(ctx context.Context, dir string) ([]volume.Leftover, error) {
 	return volume.Leftovers(ctx, dir)
 }
 
-// round runs a probe in a directory of its own and removes it.
-func (w *worker) round(ctx context.Context, t roundTask) (err error) {
-	scratch, err := volume.Join(ctx, t.Scratch)
-	if err != nil {
-		return err
-	}
-	defer scratch.Release()
-	dir := filepath.Join(t.Scratch, t.Name)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return fmt.Errorf("make the round's directory: %w", err)
-	}
+// round runs a probe in directories of its own and removes them.
+func (w *worker) round(ctx context.Context, t roundTask) error {
 	probe, err := probes.New(t.Probe)
 	if err != nil {
 		return err
@@ -136,18 +154,25 @@ func (w *worker) round(ctx context.Context, t roundTask) (err error) {
 			return err
 		}
 	}
-	measured, err := probe.Run(ctx, &probes.Env{
-		Dir: dir, Duration: t.Duration, Warmup: t.Warmup, Device: t.Device,
-		Rand: rand.New(rand.NewPCG(t.Seed, 0)),
-	})
-	// What was measured is told before the directory is removed: a volume that
+	return w.exercise(ctx, t, probe)
+}
+
+func (w *worker) exercise(ctx context.Context, t roundTask, probe probes.Probe) error {
+	var entered sites
+	defer entered.release()
+	env, err := entered.prepare(ctx, t)
+	if err != nil {
+		return err
+	}
+	measured, err := probe.Run(ctx, env)
+	// What was measured is told before the directories are removed: a volume that
 	// hangs in the removal must not take the figures with it.
 	cut := errors.Is(err, probes.ErrCut)
 	w.send(event{Measurements: measured, Cut: cut, Peak: peakMemory()})
 	if cut {
-		return nil // writes are in flight; the directory goes with the scratch directory
+		return nil // writes are in flight; the directories go with the scratch directories
 	}
-	return errors.Join(err, os.RemoveAll(dir))
+	return errors.Join(err, entered.remove())
 }
 
 // clear removes a leftover of another run, or the run's own directory, for
@@ -232,7 +257,11 @@ const canaryBytes = 2300
 
 // keep creates the scratch directory, holds its lock and watches the volume.
 func (w *worker) keep(ctx context.Context, t keepTask) error {
-	scratch, err := volume.CreateScratch(ctx, t.Dir, t.Marker)
+	create := volume.CreateScratch
+	if t.Beside {
+		create = volume.CreateScratchBeside
+	}
+	scratch, err := create(ctx, t.Dir, t.Marker)
 	if err != nil {
 		return err
 	}
