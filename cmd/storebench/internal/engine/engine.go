@@ -195,8 +195,12 @@ func (e *engine) tell(p Progress) {
 	}
 }
 
+// note tells a caveat of the run, once: two grounds may have the same.
 func (e *engine) note(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
+	if slices.Contains(e.run.Notes, text) {
+		return
+	}
 	e.run.Notes = append(e.run.Notes, text)
 	e.tell(Progress{Note: text})
 }

@@ -1,0 +1,81 @@
+package engine
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"storebench/cmd/storebench/internal/programtest"
+	"storebench/internal/slowvolume"
+	"storebench/internal/slowvolume/slowtest"
+)
+
+// hung is a volume that answers nothing more until the test ends.
+func hung(t *testing.T) string {
+	t.Helper()
+	v := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
+	if err := v.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := v.Continue(); err != nil {
+			t.Error(err)
+		}
+	})
+	return v.Path()
+}
+
+// TestHungGrounds: a target that gives no answer is a stall, which is a verdict;
+// a memory directory that gives none is the user's to change.
+func TestHungGrounds(t *testing.T) {
+	tests := []struct {
+		name    string
+		options func() Options
+		stalled bool
+		says    string
+	}{
+		{"a target", func() Options { return Options{Targets: []string{place(t), hung(t)}} }, true, "the target /"},
+		{"memory", func() Options { return Options{MemoryDir: hung(t)} }, false, "--memory-dir"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			e := engineOf(t, test.options(), place(t), raftStep("raft", "leader", smallPeer))
+			e.deadline = time.Now() // the budget bounds the wait
+			err := openApart(t, e)
+			var stalled stalledError
+			if !errors.Is(err, errNoAnswer) || errors.As(err, &stalled) != test.stalled {
+				t.Fatalf("error %v; want no answer, a stall: %v", err, test.stalled)
+			}
+			if !strings.Contains(err.Error(), test.says) || errors.Is(err, ErrUsage) {
+				t.Errorf("error %q, want %q in it", err, test.says)
+			}
+		})
+	}
+}
+
+// TestTargetHangsLater: one that hangs after the start keeps nobody from giving
+// back the others.
+func TestTargetHangsLater(t *testing.T) {
+	v := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
+	dir, memory := place(t), place(t)
+	e := opened(t, engineOf(t, Options{Targets: []string{v.Path()}, MemoryDir: memory}, dir, raftStep("raft", "leader", smallPeer)))
+	if err := v.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	e.halted, e.deadline = errNoAnswer, time.Now()
+	e.close()
+	requireNote(t, e, "storebench clean "+v.Path())
+	for _, d := range []string{dir, memory} {
+		if left := entries(t, d); len(left) != 0 {
+			t.Errorf("%s holds %v", d, left)
+		}
+	}
+	if err := v.Continue(); err != nil {
+		t.Fatal(err)
+	}
+	programtest.WaitFor(t, "clean after it came back", 20*time.Second, func() bool {
+		_, err := Clean(t.Context(), v.Path())
+		return err == nil
+	})
+}
