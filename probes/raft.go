@@ -413,6 +413,9 @@ func (g *raftGroup) open() load.Pacer { return load.Open{Rate: g.params.Rate} }
 // meanwhile that nobody asked for.
 func (g *raftGroup) published(ctx context.Context, metric string, start time.Time, around measure.Context, o load.Outcome) []measure.Measurement {
 	m := timed(metric, start, o.Elapsed, around, o.Response)
+	if g.params.Place == "follower" {
+		m.Warnings = append(m.Warnings, "as a follower this volume is waited for by no publish while the other two servers keep up: it says nothing of the volume under a leader, which this server becomes when another fails")
+	}
 	if o.FirstError != nil {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("%d of %d publishes failed, the first with: %v", o.Failed, o.Done+o.Failed, o.FirstError))
 	}

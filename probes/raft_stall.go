@@ -2,6 +2,8 @@ package probes
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,11 +31,17 @@ func (p *RaftStall) Info() Info {
 		Summary: "the longest pauses of a real group while the server on this volume syncs, writes states and takes snapshots",
 		Why:     "Every 2 minutes a server syncs its blocks and writes the state of its streams, and it takes snapshots of its Raft groups. While a slow volume holds one of these up, its locks are held: acknowledgements stop, then read loops and internal subscriptions, and at last the leader is lost.",
 		Metrics: []Metric{
-			{"pause", measure.Seconds, "a publish from when it was due until it is acknowledged, by what the server was doing (event: sync stands for all the time in which nothing else was asked for)"},
-			{"readloop", measure.Seconds, "longest pause of a read loop that a server logged; 0 without one (they are logged from 100 ms on by the linked-in nats-server, from 2 s on by others)"},
+			{"pause", measure.Seconds, "a publish from when it was due until it is acknowledged, whatever the server was doing"},
+			{"pause_sync", measure.Seconds, "of these, the ones while nothing was asked for: what meets them is the periodic sync"},
+			{"pause_full_state", measure.Seconds, "of these, the ones while the states of the streams were written"},
+			{"pause_stream_snapshot", measure.Seconds, "of these, the ones while snapshots of the streams' Raft groups were taken"},
+			{"pause_meta_snapshot", measure.Seconds, "of these, the ones while a snapshot of the meta group was taken"},
+			{"full_state", measure.Seconds, "one WriteFullState of a stream"},
+			{"stream_snapshot", measure.Seconds, "one snapshot of a stream's Raft group"},
+			{"meta_snapshot", measure.Seconds, "one snapshot of the meta group"},
+			{"readloop", measure.Seconds, "longest pause of a read loop that a server logged; 0 without one (the linked-in nats-server logs them from 100 ms on, others from 2 s on)"},
 			{"subscription", measure.Seconds, "longest pause of an internal subscription that a server logged; 0 without one"},
 			{"raftz", measure.Seconds, "how long the server on the volume takes to answer for its Raft groups, whose locks that needs"},
-			{"maintenance", measure.Seconds, "what was asked for, by event"},
 		},
 	})
 }
@@ -63,29 +71,25 @@ func (p *RaftStall) Run(ctx context.Context, env *Env) ([]measure.Measurement, e
 		if err != nil {
 			return nil, err
 		}
-		all := g.published(ctx, "ack", start, around, out)
-		pauses := s.pauses(start, out.Elapsed, around)
-		// What failed or never ended counts where nobody knows what went on.
-		lost := pauses[0].Rounds[0].Distribution
-		lost.Failed, lost.Missed, lost.Unfinished = out.Failed, out.Missed, out.Unfinished
-		for _, stall := range out.Response.Stalls {
-			if lost.Lost() > 0 {
-				lost.AddStall(stall.At, stall.Seconds)
-			}
-		}
-		pauses[0].Warnings = append(all[0].Warnings, g.shortened(p.SyncEvery))
-		pauses = append(pauses, all[1:]...)
-		return append(pauses, g.loggedPauses(start, out.Elapsed, around)...), s.err
+		all := g.published(ctx, "pause", start, around, out)
+		all[0].Warnings = append(all[0].Warnings, g.shortened(p.SyncEvery))
+		all = append(all, s.measurements(start, out.Elapsed, around)...)
+		return append(all, g.loggedPauses(start, out.Elapsed, around)...), s.err
 	})
 }
 
-// eventSync stands for all time in which the server was asked for nothing.
-const eventSync = "sync"
+// The metrics of what a server is asked for in turn, by the command, and of all
+// other time.
+const quiet = "sync"
+
+var maintenanceMetrics = map[string]string{
+	natsfs.CommandFullState: "full_state", natsfs.CommandStreamSnapshot: "stream_snapshot", natsfs.CommandMetaSnapshot: "meta_snapshot",
+}
 
 // window is a time in which a server did what it was asked for, from the start of
 // measuring.
 type window struct {
-	event      string
+	metric     string
 	begin, end time.Duration
 }
 
@@ -184,60 +188,50 @@ func (s *maintenance) ask(ctx context.Context, turn int) {
 		err := g.cluster.Node(target).Do(ctx, c, &answer)
 		switch {
 		case ctx.Err() != nil:
-			s.windows = append(s.windows, window{c.Do, begin, time.Since(s.start)})
+			s.windows = append(s.windows, window{maintenanceMetrics[c.Do], begin, time.Since(s.start)})
 			return
 		case err != nil:
 			s.err = err
 			return
 		case answer.Error == "" && !answer.Nothing:
-			s.windows = append(s.windows, window{c.Do, begin, time.Since(s.start)})
+			s.windows = append(s.windows, window{maintenanceMetrics[c.Do], begin, time.Since(s.start)})
 		}
 	}
 }
 
-// pauses are the publishes by what the server was doing at their time, and what it
-// took for that. The first is for the time in which it was asked for nothing.
-func (s *maintenance) pauses(start time.Time, elapsed time.Duration, around measure.Context) []measure.Measurement {
+// measurements are the publishes by what the server was doing at their time, and
+// what it took for that.
+func (s *maintenance) measurements(start time.Time, elapsed time.Duration, around measure.Context) []measure.Measurement {
+	windows := map[string][]window{"raftz": s.raftz}
+	for _, worker := range s.acks {
+		for _, ack := range worker {
+			metric := "pause_" + s.during(ack)
+			windows[metric] = append(windows[metric], ack)
+		}
+	}
+	for _, w := range s.windows {
+		windows[w.metric] = append(windows[w.metric], w)
+	}
 	var all []measure.Measurement
-	for _, event := range []string{eventSync, natsfs.CommandFullState, natsfs.CommandStreamSnapshot, natsfs.CommandMetaSnapshot} {
-		pauses, took := measure.NewRecorder(1, elapsed), measure.NewRecorder(1, elapsed)
-		for _, worker := range s.acks {
-			for _, ack := range worker {
-				if s.during(ack) == event {
-					pauses.Shard(0).Record(ack.end, ack.end-ack.begin)
-				}
-			}
+	for _, metric := range slices.Sorted(maps.Keys(windows)) {
+		r := measure.NewRecorder(1, elapsed)
+		for _, w := range windows[metric] {
+			r.Shard(0).Record(w.end, w.end-w.begin)
 		}
-		for _, w := range s.windows {
-			if w.event == event {
-				took.Shard(0).Record(w.end, w.end-w.begin)
-			}
-		}
-		for metric, d := range map[string]*measure.Distribution{"pause": pauses.Distribution(), "maintenance": took.Distribution()} {
-			if d.Count() == 0 && (event != eventSync || metric != "pause") {
-				continue
-			}
-			m := timed(metric, start, elapsed, around, d)
-			m.Labels = map[string]string{"event": event}
-			all = append(all, m)
-		}
+		all = append(all, timed(metric, start, elapsed, around, r.Distribution()))
 	}
-	raftz := measure.NewRecorder(1, elapsed)
-	for _, w := range s.raftz {
-		raftz.Shard(0).Record(w.end, w.end-w.begin)
-	}
-	return append(all, timed("raftz", start, elapsed, around, raftz.Distribution()))
+	return all
 }
 
 // during is what went on while a publish waited; of several the longest.
 func (s *maintenance) during(ack window) string {
-	event, longest := eventSync, time.Duration(0)
+	metric, longest := quiet, time.Duration(0)
 	for _, w := range s.windows {
 		if w.begin < ack.end && ack.begin < w.end && w.end-w.begin > longest {
-			event, longest = w.event, w.end-w.begin
+			metric, longest = w.metric, w.end-w.begin
 		}
 	}
-	return event
+	return metric
 }
 
 // shortened says what is not as in life.

@@ -593,7 +593,9 @@ func (f *Finding) warnings(warnings []string) {
 // blame names the cause of a bound that is not kept. What this machine's own
 // CPU or memory did says nothing of the volume.
 func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) {
-	found := cause.Find(f.caseOf(run, limit, m.Rounds))
+	c := f.caseOf(run, limit, m.Rounds)
+	found := cause.Find(c)
+	found.Evidence = append(found.Evidence, serverLines(c.Rounds)...)
 	f.Cause = &found
 	switch {
 	case found.OfHost():
@@ -604,14 +606,32 @@ func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) 
 	}
 }
 
+// serverLines are the first lines that nats-servers logged in some rounds of
+// storage, or of what slow storage does.
+func serverLines(rounds []measure.Round) []string {
+	var lines []string
+	for _, r := range rounds {
+		for _, line := range r.Context.Log {
+			if len(lines) < maxTold {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
+}
+
 // caseOf is what a cause has to explain.
 func (f *Finding) caseOf(run *Run, limit *profiles.Limit, all []measure.Round) cause.Case {
 	rounds := beyond(limit, all)
 	c := cause.Case{
 		FileSystem: run.Volume.FileSystem, Rounds: rounds, Throughout: throughout(limit, all), Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
 	}
-	if limit.Metric == lostMetric {
+	switch limit.Metric {
+	case lostMetric:
 		c.Kind = cause.Lost
+		return c
+	case leadersMetric: // heartbeats are late while a processor is missing, like any operation
+		c.Kind = cause.Share
 		return c
 	}
 	switch limit.Stat.Name {
@@ -644,6 +664,9 @@ func throughout(limit *profiles.Limit, rounds []measure.Round) bool {
 // stormMetric is the latency of operations that all begin at once: the longest
 // is no outlier but the whole.
 const stormMetric = "storm"
+
+// leadersMetric counts elections that nobody asked for. It is no latency.
+const leadersMetric = "leaders_lost"
 
 // lostMetric counts acknowledged messages that are not there. It is no latency.
 const lostMetric = "lost_messages"
