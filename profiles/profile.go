@@ -4,6 +4,7 @@
 package profiles
 
 import (
+	"cmp"
 	"time"
 
 	"storebench/internal/measure"
@@ -52,6 +53,9 @@ type Step struct {
 	// nor the exit code.
 	Informative bool `yaml:"informative,omitempty" json:"informative,omitempty"`
 }
+
+// RoundsOf is how many rounds the step has in a profile.
+func (s Step) RoundsOf(p *Profile) int { return cmp.Or(s.Rounds, p.Rounds) }
 
 // Level says what a limit that does not hold does to the verdict.
 type Level string

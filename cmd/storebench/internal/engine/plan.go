@@ -255,12 +255,30 @@ func (s *plannedStep) beside() bool {
 	return s.raft() && s.Parameters[placeParameter] != placeAll
 }
 
-// scaleOf stretches or shrinks the rounds to the budget that was asked for.
+// scaleOf stretches or shrinks the rounds to the budget that was asked for. Steps
+// of a Raft group that the user leaves out give their time back: they are a good
+// part of it, whatever else is asked.
 func scaleOf(o Options) float64 {
 	if o.Budget <= 0 {
 		return 1
 	}
-	return float64(o.Budget) / float64(o.Profile.Budget)
+	planned := time.Duration(o.Profile.Budget)
+	for _, s := range o.Profile.Steps {
+		if !chosen(o, s) && standsOnPeers(s) {
+			planned -= time.Duration(s.RoundsOf(o.Profile)) * (time.Duration(s.Duration+s.Warmup) + raftOverhead)
+		}
+	}
+	return float64(o.Budget) / float64(planned)
+}
+
+// raftOverhead is what a round with a Raft group costs on a sound volume besides
+// its measuring time: three servers that find each other, their streams.
+const raftOverhead = 2500 * time.Millisecond
+
+// standsOnPeers says whether a step's probe runs a Raft group.
+func standsOnPeers(s profiles.Step) bool {
+	probe, err := probes.New(s.Probe)
+	return err == nil && probe.Info().Peers != probes.Need{}
 }
 
 func chosen(o Options, s profiles.Step) bool {
@@ -462,10 +480,7 @@ func newStep(o Options, s profiles.Step, scale float64, values map[string]string
 			labels[parameter.Name] = parameter.Value
 		}
 	}
-	rounds := s.Rounds
-	if rounds == 0 {
-		rounds = o.Profile.Rounds
-	}
+	rounds := s.RoundsOf(o.Profile)
 	return &plannedStep{probe: probe, most: rounds, Step: results.Step{
 		Name: s.Name, Probe: s.Probe, Labels: labels, Parameters: parameters, Informative: s.Informative, Note: slotsNote(s, o.CPUs),
 		Rounds: rounds, Duration: scaled(s.Duration, scale), Warmup: scaled(s.Warmup, min(scale, 1)),

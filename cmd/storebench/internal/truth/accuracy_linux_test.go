@@ -55,7 +55,11 @@ func TestAccuracy(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s, %s, %d", row.volume, row.profile, turn+1), func(t *testing.T) {
-				a := row.ask(t, []string{"--budget", *accuracyBudget})
+				args := []string{"--budget", *accuracyBudget}
+				if row.profile == "raft" { // what a real group says has a table of its own
+					args = append(args, "--skip", "raft-*")
+				}
+				a := row.ask(t, args)
 				one := tried{
 					Volume: row.volume, Profile: row.profile, When: time.Now().UTC().Truncate(time.Second), Status: a.run.Verdict.Status,
 					Wrong: a.wrong(row), Lost: a.run.Lost(), Seconds: a.Took.Seconds(),
