@@ -175,7 +175,12 @@ func (v *Verdict) hold(run *Run, limit *profiles.Limit) {
 		v.Partial = true
 		v.Skipped = append(v.Skipped, limit.Text)
 	default:
-		v.Findings = append(v.Findings, noData(limit, run.stepFor(limit), "no data: no step measured this"))
+		step := run.stepFor(limit)
+		reason := "no data: no step measured this"
+		if slices.ContainsFunc(run.Measurements, step.owns) {
+			reason = "no data: no round of this step came so far"
+		}
+		v.Findings = append(v.Findings, noData(limit, step, reason))
 	}
 }
 

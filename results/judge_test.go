@@ -78,7 +78,7 @@ func TestJudgeStatistics(t *testing.T) {
 
 		{"a round without operations", "disk.write p99 < 10ms", []measure.Round{latencies()}, Inconclusive, false, "no data"},
 		{"a round of nothing", "disk.write max < 10ms", []measure.Round{{}}, Inconclusive, false, "no data"},
-		{"another metric", "disk.read p99 < 10ms", times(3, fast), Inconclusive, false, "no data: no step measured this"},
+		{"another metric", "disk.read p99 < 10ms", times(3, fast), Inconclusive, false, "no data: no round of this step came so far"},
 		{"another probe", "tape.write p99 < 10ms", times(3, fast), Inconclusive, false, "no data: no step measured this"},
 		{"labels that match", "disk.write{size=4*} max < 10ms", times(3, fast), Pass, false, "holds"},
 		{"labels that do not match", "disk.write{size=8KiB} max < 10ms", times(3, fast), Inconclusive, false, "no data: no step measured this"},

@@ -8,7 +8,7 @@
 # inconclusive and lacked over QUIET per cent of them was not made on a quiet
 # machine: it stays in the table, is not counted, and is made again, at most twice
 # as often as asked. A run that fails counts however loud the machine was.
-# Needs root and half an hour.
+# Needs root and forty minutes.
 #
 #   RUNS=10 PROFILES="raft quick" FILESYSTEMS="ext4 xfs" scripts/healthy.sh
 set -euo pipefail
@@ -23,7 +23,7 @@ failures=0
 
 # time_allowed prints how many seconds a run of a profile may take.
 time_allowed() {
-	if [ "$1" = quick ]; then echo 15; else echo 60; fi
+	if [ "$1" = quick ]; then echo 15; else echo 90; fi
 }
 
 # left_behind lists what lies in a directory that a file system did not put there.
