@@ -87,7 +87,7 @@ func TestDefaultModeWarnsOnSlowSyncs(t *testing.T) {
 	dir := programtest.Target(t)
 	o, run := conclusive(t, 0, func(doc string) programtest.Outcome {
 		return underStrace(t, 30*time.Millisecond, "check", dir, "--only", "raw-sync,block-write,block-sync,election-storm",
-			"--skip", "*-sequential,*-parallel,*-max", "-o", "text", "-o", "json="+doc)
+			"--skip", "*-sequential,*-parallel,*-max", "--budget", "75s", "-o", "text", "-o", "json="+doc)
 	})
 	if run.Verdict.Status != results.Warn {
 		t.Errorf("verdict %s, want warn\n%s", run.Verdict.Status, o.Stdout)
