@@ -25,7 +25,8 @@ var _ = register(func() Probe { return &MetaSnapshot{Consumers: 43, raftParams: 
 
 // Info describes the probe.
 func (p *MetaSnapshot) Info() Info {
-	i := p.info(Info{
+	consumers := consumerParams{Consumers: p.Consumers}
+	return p.info(Info{
 		Name:    "meta-snapshot",
 		Summary: "snapshots of the meta group of a real cluster, led by the server on this volume",
 		Why:     "Every minute the leader of the meta group writes the assignments of all streams and consumers as a snapshot. While that lasts no stream or consumer is made, moved or deleted, and from 2 s on nats-server warns. Making it is CPU and locks, writing it is the disk.",
@@ -38,12 +39,9 @@ func (p *MetaSnapshot) Info() Info {
 			{"install_alone", measure.Seconds, "of that, to write it"},
 			{"ack", measure.Seconds, "a publish from when it was due until it is acknowledged, while snapshots are taken"},
 		},
+		Need:   Need{Bytes: 2 * consumers.consumerBytes(), Files: 24 * int64(p.Consumers)},
 		Linked: true,
 	})
-	consumers := consumerParams{Consumers: p.Consumers}
-	i.Need.Bytes, i.Need.Files = i.Need.Bytes+consumers.consumerBytes()*2, i.Need.Files+24*int64(p.Consumers)
-	i.Peers.Files += 24 * int64(p.Consumers)
-	return i
 }
 
 // Run measures one round: half of it alone, half under load.
@@ -92,27 +90,40 @@ func (g *raftGroup) makeConsumers(ctx context.Context, n int) error {
 	return err
 }
 
-// snapshots takes one snapshot after another for a time. Before each a stream gets
-// another description, so that there is something to take.
+// changer gives a stream, which it makes where there is none, one description after
+// another, so that the meta group has something to take a snapshot of.
+type changer struct {
+	js     jetstream.JetStream
+	config jetstream.StreamConfig
+	times  int
+}
+
+func (c *changer) change(ctx context.Context) error {
+	c.times++
+	c.config.Description = strconv.Itoa(c.times)
+	if _, err := c.js.CreateOrUpdateStream(ctx, c.config); err != nil {
+		return fmt.Errorf("change a stream, so that the meta group has something to take: %w", err)
+	}
+	return nil
+}
+
+// snapshots takes one snapshot after another for a time. Before each a stream is
+// changed.
 func (g *raftGroup) snapshots(ctx context.Context, suffix string, duration time.Duration) ([]measure.Measurement, error) {
 	js, err := jetstream.New(g.nc, jetstream.WithDefaultTimeout(raftWait))
 	if err != nil {
 		return nil, err
 	}
-	config := jetstream.StreamConfig{}
-	if stream, err := js.Stream(ctx, g.names[0]); err != nil {
+	stream, err := js.Stream(ctx, g.names[0])
+	if err != nil {
 		return nil, err
-	} else {
-		config = stream.CachedInfo().Config
 	}
+	changing := changer{js: js, config: stream.CachedInfo().Config}
 	whole, generate, install := measure.NewRecorder(1, duration), measure.NewRecorder(1, duration), measure.NewRecorder(1, duration)
 	start, sampler := time.Now(), measure.StartContext(g.env.Device, g.pids()...)
-	taken := 0
 	for time.Since(start) < duration && ctx.Err() == nil {
-		taken++
-		config.Description = strconv.Itoa(taken)
-		if _, err := js.UpdateStream(ctx, config); err != nil {
-			return nil, fmt.Errorf("change a stream, so that the meta group has something to take: %w", err)
+		if err := changing.change(ctx); err != nil {
+			return nil, err
 		}
 		var a natsfs.NodeAnswer
 		if err := g.cluster.Node(target).Do(ctx, natsfs.NodeCommand{Do: natsfs.CommandMetaSnapshot}, &a); err != nil {

@@ -55,9 +55,11 @@ func (p raftParams) oneServer() Need {
 	return Need{Bytes: int64(p.Streams)*perStream + 8<<20, Files: int64(p.Streams)*96 + 256}
 }
 
-// info puts what all these probes have in common into a description.
+// info puts what all these probes have in common into a description, whose need is
+// what each server takes besides its streams.
 func (p raftParams) info(i Info) Info {
 	one := p.oneServer()
+	one.Bytes, one.Files = one.Bytes+i.Need.Bytes, one.Files+i.Need.Files
 	i.Need, i.Peers = one, one
 	if p.Place == "all" {
 		i.Need, i.Peers = Need{Bytes: natscluster.Size * one.Bytes, Files: natscluster.Size * one.Files}, Need{}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"storebench/internal/measure"
 	"storebench/internal/natscluster"
@@ -63,8 +64,12 @@ const (
 func (p *RaftStall) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
 	change := func(o *natscluster.Options) { o.SyncInterval, o.Report = p.SyncEvery, reportFrom }
 	return p.withRaft(ctx, env, change, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
+		changing, err := g.smallStream()
+		if err != nil {
+			return nil, err
+		}
 		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Device, g.pids()...)
-		s := g.maintain(ctx, start, env.Duration)
+		s := g.maintain(ctx, changing, start, env.Duration)
 		out, err := g.load(ctx, g.open(), env.Warmup, env.Duration, s.observe)
 		s.stop()
 		around := sampler.Stop()
@@ -76,6 +81,13 @@ func (p *RaftStall) Run(ctx context.Context, env *Env) ([]measure.Measurement, e
 		all = append(all, s.measurements(start, out.Elapsed, around)...)
 		return append(all, g.loggedPauses(start, out.Elapsed, around)...), s.err
 	})
+}
+
+// smallStream is a stream in the memory of one server: to change it writes nothing to
+// the streams under load.
+func (g *raftGroup) smallStream() (*changer, error) {
+	js, err := jetstream.New(g.nc, jetstream.WithDefaultTimeout(raftWait))
+	return &changer{js: js, config: jetstream.StreamConfig{Name: "STOREBENCH-SMALL", Subjects: []string{"storebench.small"}, Storage: jetstream.MemoryStorage}}, err
 }
 
 // The metrics of what a server is asked for in turn, by the command, and of all
@@ -97,6 +109,7 @@ type window struct {
 // others publish, and notes what both took.
 type maintenance struct {
 	group   *raftGroup
+	changer *changer
 	start   time.Time
 	cancel  context.CancelFunc
 	ended   chan struct{}
@@ -109,9 +122,9 @@ type maintenance struct {
 // maintain begins with it; stop ends it. In the second half of the round nothing is
 // asked for: what meets a slow moment of the volume then is the periodic sync,
 // which else comes behind a snapshot.
-func (g *raftGroup) maintain(ctx context.Context, start time.Time, duration time.Duration) *maintenance {
+func (g *raftGroup) maintain(ctx context.Context, changing *changer, start time.Time, duration time.Duration) *maintenance {
 	ctx, cancel := context.WithDeadline(ctx, start.Add(duration))
-	s := &maintenance{group: g, start: start, cancel: cancel, ended: make(chan struct{}), acks: make([][]window, g.params.Concurrency)}
+	s := &maintenance{group: g, changer: changing, start: start, cancel: cancel, ended: make(chan struct{}), acks: make([][]window, g.params.Concurrency)}
 	go func() {
 		defer close(s.ended)
 		var both sync.WaitGroup
@@ -180,6 +193,7 @@ func (s *maintenance) ask(ctx context.Context, turn int) {
 			commands = append(commands, natsfs.NodeCommand{Do: do, Account: natscluster.Account, Stream: name})
 		}
 	case g.params.Place != "follower": // only a leader takes them
+		_ = s.changer.change(ctx) // without a change there is nothing to take, as the answer says
 		commands = append(commands, natsfs.NodeCommand{Do: do})
 	}
 	for _, c := range commands {
