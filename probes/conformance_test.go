@@ -113,12 +113,36 @@ func TestInfo(t *testing.T) {
 	})
 }
 
-// TestNeed: whatever its parameters, a probe says what room it takes.
+// hasGroup says whether a probe runs a Raft group, with these parameters or others.
+func hasGroup(p probes.Probe) bool {
+	_, placed := probes.Value(p, "place")
+	return placed || p.Info().Peers != probes.Need{}
+}
+
+// few leaves out the variants of a Raft group whose rounds differ in nothing but
+// what its servers do: each takes seconds to form.
+func few(name string, all map[string]probes.Probe) map[string]probes.Probe {
+	kept := map[string]probes.Probe{}
+	for variant, p := range all {
+		if !hasGroup(p) || variant == "defaults" || name == "raft-propose" && (variant == "mode=closed" || variant == "place=follower") {
+			kept[variant] = p
+		}
+	}
+	return kept
+}
+
+// TestNeed: whatever its parameters, a probe says what room it takes, on the volume
+// and for each server of its group beside it.
 func TestNeed(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
 		for variant, p := range variants(t, name) {
-			if need := p.Info().Need; need.Bytes <= 0 || need.Files <= 0 {
+			info := p.Info()
+			if need := info.Need; need.Bytes <= 0 || need.Files <= 0 {
 				t.Errorf("%s: need %+v, want bytes and files above zero", variant, need)
+			}
+			beside := hasGroup(p) && variant != "place=all"
+			if peers := info.Peers; (peers.Bytes > 0) != beside || (peers.Files > 0) != beside {
+				t.Errorf("%s: need %+v of a server beside the volume, want some: %v", variant, peers, beside)
 			}
 		}
 	})
@@ -193,6 +217,8 @@ func TestOutOfRange(t *testing.T) {
 		"stored":            {"4095"},
 		"consumers":         {"-1", "10001"},
 		"cut-after":         {"9ms", "11m"},
+		"form-bound":        {"999ms", "6m"},
+		"sync-every":        {"499ms", "11m"},
 		"bound":             {"0s", "-1s", "999us", "61s"},
 	}
 	each(t, func(t *testing.T, name string) {
@@ -319,8 +345,9 @@ func TestErrorHasItsCause(t *testing.T) {
 	if err := os.WriteFile(dir, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"block-write", "block-sync", "full-state", "recovery", "last-checksum", "mixed", "consumer-state"} {
-		_, err := newProbe(t, name).Run(t.Context(), env(dir, time.Second))
+	for _, name := range []string{"block-write", "block-sync", "full-state", "recovery", "last-checksum", "mixed", "consumer-state", "raft-propose", "meta-snapshot"} {
+		p := newProbe(t, name)
+		_, err := p.Run(t.Context(), env(t, p, dir, time.Second))
 		if !errors.Is(err, syscall.ENOTDIR) || errors.Is(err, probes.ErrCut) {
 			t.Errorf("%s in a file: %v; want ENOTDIR", name, err)
 		}
@@ -332,7 +359,7 @@ func TestErrorHasItsCause(t *testing.T) {
 func TestRun(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
 		measured := map[string]bool{}
-		for variant, p := range variants(t, name) {
+		for variant, p := range few(name, variants(t, name)) {
 			t.Run(variant, func(t *testing.T) {
 				for _, metric := range runOnce(t, p) {
 					measured[metric] = true
@@ -351,14 +378,17 @@ func TestRun(t *testing.T) {
 func runOnce(t *testing.T, p probes.Probe) []string {
 	dir := roundDir(t)
 	info := p.Info()
-	used := watchRoom(t, dir)
-	measured, err := p.Run(t.Context(), env(dir, 300*time.Millisecond))
+	around := env(t, p, dir, 300*time.Millisecond)
+	if info.Name == "raft-stall" {
+		around.Duration = 3 * time.Second // it asks for one thing after another
+	}
+	used, beside := watchRoom(t, dir), watchRoom(t, around.Raft.Memory)
+	measured, err := p.Run(t.Context(), around)
 	if err != nil && !errors.Is(err, probes.ErrCut) {
 		t.Fatalf("run: %v", err)
 	}
-	if most := used(); most.Bytes > info.Need.Bytes || most.Files > info.Need.Files {
-		t.Errorf("it took %+v and said %+v", most, info.Need)
-	}
+	checkRoom(t, "on the volume", used(), info.Need)
+	checkRoom(t, "beside it", beside(), probes.Need{Bytes: 2 * info.Peers.Bytes, Files: 2 * info.Peers.Files})
 	seen := map[string]bool{}
 	for _, m := range measured {
 		if seen[m.Metric] {
@@ -375,6 +405,13 @@ func runOnce(t *testing.T, p probes.Probe) []string {
 		metrics = append(metrics, metric)
 	}
 	return metrics
+}
+
+func checkRoom(t *testing.T, where string, took, said probes.Need) {
+	t.Helper()
+	if took.Bytes > said.Bytes || took.Files > said.Files {
+		t.Errorf("it took %+v %s and said %+v", took, where, said)
+	}
 }
 
 func checkMeasurement(t *testing.T, info probes.Info, m measure.Measurement) {
@@ -415,7 +452,7 @@ const patience = time.Minute
 // a claim that it is whole.
 func TestCancel(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
-		for variant, p := range variants(t, name) {
+		for variant, p := range few(name, variants(t, name)) {
 			if variant == "mode=storm" || variant == "mode=capacity" {
 				continue // it ends by its own bound
 			}
@@ -423,8 +460,8 @@ func TestCancel(t *testing.T) {
 				ctx, cancel := context.WithCancel(t.Context())
 				defer cancel()
 				dir := roundDir(t)
-				ended := runFor(ctx, p, dir, time.Hour)
-				awaitData(t, dir)
+				ended := runFor(ctx, p, env(t, p, dir, time.Hour))
+				await(t, "data below "+dir, func() bool { return hasData(dir, hasGroup(p)) })
 				cancel()
 				endsSoon(t, ended)
 			})
@@ -432,17 +469,17 @@ func TestCancel(t *testing.T) {
 		t.Run("beforehand", func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			dir := roundDir(t)
-			endsSoon(t, runFor(ctx, variants(t, name)["defaults"], dir, time.Hour))
+			p := variants(t, name)["defaults"]
+			endsSoon(t, runFor(ctx, p, env(t, p, roundDir(t), time.Hour)))
 		})
 	})
 }
 
 // runFor runs a round beside the test; its error comes on the channel.
-func runFor(ctx context.Context, p probes.Probe, dir string, duration time.Duration) <-chan error {
+func runFor(ctx context.Context, p probes.Probe, around *probes.Env) <-chan error {
 	ended := make(chan error, 1)
 	go func() {
-		_, err := p.Run(ctx, env(dir, duration))
+		_, err := p.Run(ctx, around)
 		ended <- err
 	}()
 	return ended
@@ -460,45 +497,71 @@ func endsSoon(t *testing.T, ended <-chan error) {
 	}
 }
 
-// awaitData waits until a file below dir has data, so that what is ended is a
-// round under way and not the start of its server.
-func awaitData(t *testing.T, dir string) {
+// await waits until something holds.
+func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	tick, late := time.NewTicker(time.Millisecond), time.NewTimer(patience)
 	defer tick.Stop()
 	defer late.Stop()
-	for !hasData(dir) {
+	for !holds() {
 		select {
 		case <-tick.C:
 		case <-late.C:
-			t.Fatalf("no data below %s after %v", dir, patience)
+			t.Fatalf("no %s after %v", what, patience)
 		}
 	}
 }
 
-func hasData(dir string) bool {
+// hasData says whether a file below dir has data, so that what is ended is a round
+// under way and not the start of its server. A group of servers has some before it
+// is formed.
+func hasData(dir string, group bool) bool {
 	found := false
-	_ = filepath.WalkDir(dir, func(_ string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Type().IsRegular() {
-			if info, err := entry.Info(); err == nil && info.Size() > 0 {
-				found = true
-				return fs.SkipAll
-			}
+	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || group && !roundFiles.MatchString(filepath.ToSlash(path)) {
+			return nil
+		}
+		if info, err := entry.Info(); err == nil && info.Size() > 0 {
+			found = true
+			return fs.SkipAll
 		}
 		return nil
 	})
 	return found
 }
 
-func env(dir string, duration time.Duration) *probes.Env {
-	return &probes.Env{Dir: dir, Duration: duration, Warmup: 10 * time.Millisecond, Rand: rand.New(rand.NewPCG(1, 2))}
+// roundFiles are files of a group's servers that come when the round is under way:
+// of messages, or of the last consumer where there are consumers first.
+var roundFiles = regexp.MustCompile(`/streams/STOREBENCH-\d+/(msgs/\d+\.blk|obs/consumer-2/.*)$`)
+
+// env is what a round of p gets. The servers of a Raft group that do not stand on
+// the volume get a directory in memory, where there is one.
+func env(t *testing.T, p probes.Probe, dir string, duration time.Duration) *probes.Env {
+	t.Helper()
+	around := &probes.Env{Dir: dir, Duration: duration, Warmup: 10 * time.Millisecond, Rand: rand.New(rand.NewPCG(1, 2))}
+	if hasGroup(p) {
+		around.Raft.Memory = tempDir(t, memoryDir())
+	}
+	return around
+}
+
+func memoryDir() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
 }
 
 // roundDir is an empty directory that is removed also while the last writes of
 // a round that was cut go on in it.
 func roundDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "storebench-probe-")
+	return tempDir(t, "")
+}
+
+func tempDir(t *testing.T, in string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(in, "storebench-probe-")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -566,7 +629,7 @@ func TestFullStateShapes(t *testing.T) {
 		for parameter, value := range parameters {
 			set(t, p, parameter, value)
 		}
-		measured, err := p.Run(t.Context(), env(roundDir(t), 20*time.Millisecond))
+		measured, err := p.Run(t.Context(), env(t, p, roundDir(t), 20*time.Millisecond))
 		if err != nil {
 			t.Fatal(err)
 		}

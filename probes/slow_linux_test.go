@@ -51,7 +51,7 @@ func round(t *testing.T, volume, name string, duration time.Duration, parameters
 	if err != nil {
 		t.Fatal(err)
 	}
-	measured, err := p.Run(t.Context(), env(dir, duration))
+	measured, err := p.Run(t.Context(), env(t, p, dir, duration))
 	if err != nil {
 		t.Fatalf("%s %v: %v", name, parameters, err)
 	}
