@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,7 +68,7 @@ func (p raftParams) info(i Info) Info {
 	i.Extra += p.FormBound + 3*raftWait + grace + closeWait
 	i.Metrics = append(i.Metrics,
 		Metric{"formed", measure.Seconds, "from the start of the three servers until one leads the meta group and all are current"},
-		Metric{"placed", measure.Seconds, "from the request that the leaders move to the server on the volume (place follower: away from it) until all streams and the meta group have them there"},
+		Metric{"placed", measure.Seconds, "from the request to make the streams until the server on the volume leads all of them and the meta group (place follower: until another does)"},
 		Metric{"leaders_lost", measure.Count, "elections of streams and of the meta group that nobody asked for"},
 		Metric{"memory", measure.Bytes, "largest resident memory of the server on the volume"},
 	)
@@ -227,15 +228,15 @@ func once(metric string, start time.Time, took time.Duration, around measure.Con
 	return timed(metric, start, took, around, d)
 }
 
-// run makes the streams, puts their leaders in place and runs do. A server that
-// does not become their leader in time is a result, too.
+// run makes the streams, puts their leaders in place and runs do. Where that does not
+// come about in time, that is the result.
 func (g *raftGroup) run(ctx context.Context, do func(context.Context, *raftGroup) ([]measure.Measurement, error)) ([]measure.Measurement, error) {
-	if err := g.prepare(ctx); err != nil {
+	placed, err := g.place(ctx)
+	if err != nil {
 		return nil, withCause(ctx, g.env.Dir, errors.Join(err, g.died()))
 	}
-	placed, err := g.place(ctx)
-	if err != nil || placed.Rounds[0].Distribution.Unfinished > 0 {
-		return []measure.Measurement{placed}, errors.Join(err, g.died())
+	if placed.Rounds[0].Distribution.Unfinished > 0 {
+		return []measure.Measurement{placed}, g.died()
 	}
 	measured, err := do(ctx, g)
 	return append(measured, placed), errors.Join(err, g.died())
@@ -251,26 +252,54 @@ func (g *raftGroup) died() error {
 	return nil
 }
 
-// prepare connects to a witness and makes the streams, with the meta group led by
-// a witness: what the server on the volume does to that is seen later.
-func (g *raftGroup) prepare(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*raftWait)
-	defer cancel()
+// place makes the streams and moves their leaders to where they have to be, and says
+// how long that took.
+func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
 	var err error
 	if g.nc, err = g.cluster.Connect(witness, false); err != nil {
-		return err
-	}
-	if err := g.cluster.LeadMeta(ctx, witness); err != nil {
-		return err
+		return measure.Measurement{}, err
 	}
 	js, err := jetstream.New(g.nc, jetstream.WithDefaultTimeout(raftWait))
 	if err != nil {
-		return err
+		return measure.Measurement{}, err
 	}
 	for i := range g.params.Streams {
 		g.names, g.subjects = append(g.names, streamName(i)), append(g.subjects, streamSubject(i))
 	}
-	return g.eachStream(func(i int) error { return g.makeStream(ctx, js, i) })
+	start, sampler := time.Now(), measure.StartContext(g.env.Device, g.pids()...)
+	bounded, cancel := context.WithTimeout(ctx, raftWait)
+	defer cancel()
+	err = g.lead(bounded, js)
+	m := once("placed", start, time.Since(start), sampler.Stop(), err == nil)
+	if err == nil {
+		g.settled, err = g.terms(ctx)
+		return m, err
+	}
+	if !errors.Is(bounded.Err(), context.DeadlineExceeded) || ctx.Err() != nil {
+		return m, err
+	}
+	m.Warnings = append(m.Warnings, fmt.Sprintf("not done after %v: %v", raftWait, err))
+	return m, nil
+}
+
+// lead makes the streams while a witness leads the meta group, so that they are
+// not the first thing that a slow volume is asked for, and then moves all leaders.
+func (g *raftGroup) lead(ctx context.Context, js jetstream.JetStream) error {
+	leader := target
+	if g.params.Place == "follower" {
+		leader = witness
+	}
+	if err := g.cluster.LeadMeta(ctx, witness); err != nil {
+		return err
+	}
+	if err := g.eachStream(func(i int) error { return g.makeStream(ctx, js, i) }); err != nil {
+		return err
+	}
+	err := g.eachStream(func(i int) error { return g.cluster.LeadStream(ctx, g.nc, g.names[i], leader) })
+	if err != nil {
+		return err
+	}
+	return g.cluster.LeadMeta(ctx, leader)
 }
 
 // eachStream does something for all streams at once.
@@ -282,44 +311,30 @@ func (g *raftGroup) eachStream(do func(i int) error) error {
 	return all.Wait()
 }
 
-// place moves the leaders to where they have to be, and says how long that took.
-func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
-	leader := witness
-	if g.params.Place != "follower" {
-		leader = target
-	}
-	start, sampler := time.Now(), measure.StartContext(g.env.Device, g.pids()...)
-	bounded, cancel := context.WithTimeout(ctx, raftWait)
-	defer cancel()
-	err := g.eachStream(func(i int) error { return g.cluster.LeadStream(bounded, g.nc, g.names[i], leader) })
-	if err == nil {
-		err = g.cluster.LeadMeta(bounded, leader)
-	}
-	m := once("placed", start, time.Since(start), sampler.Stop(), err == nil)
-	if err == nil {
-		g.settled, err = g.terms(ctx)
-		return m, err
-	}
-	if leader != target || !errors.Is(bounded.Err(), context.DeadlineExceeded) || ctx.Err() != nil {
-		return m, err
-	}
-	m.Warnings = append(m.Warnings, fmt.Sprintf("after %v the server on the volume did not lead all streams and the meta group", raftWait))
-	return m, nil
-}
-
+// makeStream asks again where the meta group has no leader at the moment, until ctx
+// ends.
 func (g *raftGroup) makeStream(ctx context.Context, js jetstream.JetStream, i int) error {
-	compression := jetstream.NoCompression
-	if g.params.Compression == "s2" {
-		compression = jetstream.S2Compression
-	}
-	_, err := js.CreateStream(ctx, jetstream.StreamConfig{
+	config := jetstream.StreamConfig{
 		Name: g.names[i], Subjects: []string{g.subjects[i]}, Replicas: natscluster.Size, Storage: jetstream.FileStorage,
-		MaxBytes: int64(g.params.MaxBytes), Discard: jetstream.DiscardOld, Compression: compression,
-	})
-	if err != nil {
-		return fmt.Errorf("create stream %q with %d replicas: %w", g.names[i], natscluster.Size, err)
+		MaxBytes: int64(g.params.MaxBytes), Discard: jetstream.DiscardOld,
 	}
-	return nil
+	if g.params.Compression == "s2" {
+		config.Compression = jetstream.S2Compression
+	}
+	for {
+		_, err := js.CreateOrUpdateStream(ctx, config)
+		var refused *jetstream.APIError
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil, errors.As(err, &refused) && refused.Code != http.StatusServiceUnavailable:
+			return fmt.Errorf("create stream %q with %d replicas: %w", g.names[i], natscluster.Size, err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // terms is who leads each group, as a witness sees it. It is nil on servers that
