@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -180,17 +179,17 @@ func (g *raftGroup) form(ctx context.Context, start time.Time, sampler *measure.
 	}
 	m := once("formed", start, took, sampler.Stop(), late == nil)
 	if late != nil {
-		m.Warnings = append(m.Warnings, fmt.Sprintf("after %v the server on the volume was no part of the cluster, or kept the others from forming it", took.Round(100*time.Millisecond)))
+		m.Warnings = append(m.Warnings, fmt.Sprintf("%v, which is the volume's doing: the others formed one, or all three did with their files in memory", late))
 	}
 	return []measure.Measurement{m}, nil
 }
 
-// blames says whether it was the volume that kept a cluster from forming: the other
+// blames says whether it was a volume that kept a cluster from forming: the other
 // servers have a leader and miss only the one on it, or the same three form a
 // cluster with all their files in memory. The second is asked because a slow
 // candidate that asks for votes again and again deposes the others each time.
 func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) bool {
-	if slices.Equal(e.Missing, []int{target}) {
+	if len(e.Missing) == 1 && g.onVolume(e.Missing[0]) {
 		return true
 	}
 	if g.env.Raft.Memory == "" || g.close(ctx) != nil {
@@ -212,6 +211,11 @@ func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) bool {
 	defer cancel()
 	_, err = cluster.WaitFormed(ctx)
 	return err == nil
+}
+
+// onVolume says whether a server stands on the volume or a further target.
+func (g *raftGroup) onVolume(server int) bool {
+	return server == target || g.params.Place == "all" || server <= len(g.env.Raft.Targets)
 }
 
 // once is a round of one operation, which was given up where it is not done.
