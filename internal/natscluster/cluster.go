@@ -51,53 +51,70 @@ type Options struct {
 	Report time.Duration
 }
 
-// Cluster is three servers. Its methods are safe for concurrent use.
+// Cluster is three servers. Its methods are safe for concurrent use, but WaitFormed
+// is for one caller at a time.
 type Cluster struct {
 	opts     Options
 	name     string
 	password string
 	key      string
 	nodes    [Size]*Node
-	began    time.Time
+	launches int
+	began    time.Time // the last launch
 }
 
-// starts is how often a cluster is started before taken ports are an error: they
-// are looked for first, and somebody else may take one in between.
-const starts = 3
-
-// Start starts the servers and returns once each of them answers, which says
-// nothing of a leader yet: see WaitFormed. The error of a server that ends
-// instead carries its last lines.
+// Start starts the servers, which says nothing of whether they find each other: see
+// WaitFormed. The error of a server that ends at once carries its last lines.
 func Start(ctx context.Context, opts Options) (*Cluster, error) {
-	for try := 1; ; try++ {
-		c, err := start(ctx, opts)
-		if err == nil || !errors.Is(err, errPortTaken) || try == starts {
-			return c, err
-		}
-	}
-}
-
-func start(ctx context.Context, opts Options) (*Cluster, error) {
-	c := &Cluster{opts: opts, name: "storebench-" + secret(4), password: secret(16), began: time.Now()}
+	c := &Cluster{opts: opts, name: "storebench-" + secret(4), password: secret(16)}
 	if opts.Cipher != "" {
 		c.key = secret(32)
 	}
-	ports, err := freePorts(3 * Size)
-	if err != nil {
-		return nil, err
-	}
 	for i := range c.nodes {
-		c.nodes[i] = &Node{
-			cluster: c, Name: fmt.Sprintf("%s-%d", c.name, i), store: opts.Stores[i],
-			client: ports[3*i], monitor: ports[3*i+1], route: ports[3*i+2],
-		}
+		c.nodes[i] = &Node{cluster: c, Name: fmt.Sprintf("%s-%d", c.name, i), store: opts.Stores[i]}
+	}
+	if err := c.launch(); err != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestWait)
+		defer cancel()
+		return nil, errors.Join(err, c.Close(ctx))
+	}
+	return c, nil
+}
+
+// launch starts all servers on ports that are free at this moment.
+func (c *Cluster) launch() error {
+	free, err := freePorts(3 * Size)
+	if err != nil {
+		return err
+	}
+	c.launches++
+	c.began = time.Now()
+	for i, n := range c.nodes {
+		n.ports.Store(&ports{client: free[3*i], monitor: free[3*i+1], route: free[3*i+2]})
 	}
 	for _, n := range c.nodes {
 		if err := n.start(); err != nil {
-			return nil, errors.Join(err, c.Close(ctx))
+			return err
 		}
 	}
-	return c, nil
+	return nil
+}
+
+// maxLaunches is how often the servers are started on ports that somebody else
+// takes: they are looked for first, and a server comes to them a moment later.
+const maxLaunches = 3
+
+// relaunch starts the servers on other ports. Their logs begin anew.
+func (c *Cluster) relaunch(ctx context.Context) error {
+	if err := c.Close(ctx); err != nil {
+		return err
+	}
+	for _, n := range c.nodes {
+		n.mu.Lock()
+		n.log = nil
+		n.mu.Unlock()
+	}
+	return c.launch()
 }
 
 // secret is so many random bytes in hexadecimal.
@@ -124,7 +141,7 @@ func (c *Cluster) Connect(i int, system bool, options ...nats.Option) (*nats.Con
 		nats.UserInfo(user, c.password), nats.Name("storebench"), nats.NoEcho(), nats.IgnoreDiscoveredServers(),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50 * time.Millisecond), nats.ReconnectJitter(0, 0), nats.Timeout(requestWait),
 	}, options...)
-	nc, err := nats.Connect(fmt.Sprintf("nats://%s:%d", loopback, c.nodes[i].client), options...)
+	nc, err := nats.Connect(fmt.Sprintf("nats://%s:%d", loopback, c.nodes[i].ports.Load().client), options...)
 	if err != nil {
 		return nil, fmt.Errorf("connect to server %d of the cluster: %w", i, err)
 	}

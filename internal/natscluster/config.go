@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"unicode/utf8"
 )
 
 // loopback is the only address that anything listens on.
@@ -14,6 +15,9 @@ const loopback = "127.0.0.1"
 // room is more than any store of a test takes: the room on a volume is the
 // caller's care, and without an explicit size nats-server asks the volume.
 const room = 1 << 50
+
+// ports are those that a server listens on.
+type ports struct{ client, monitor, route int }
 
 // freePorts finds so many ports that nobody listens on.
 func freePorts(n int) (ports []int, err error) {
@@ -43,8 +47,9 @@ func (n *Node) config() string {
 	c := n.cluster
 	var routes []string
 	for _, other := range c.nodes {
-		routes = append(routes, fmt.Sprintf("nats-route://route:%s@%s:%d", c.password, loopback, other.route))
+		routes = append(routes, fmt.Sprintf("nats-route://route:%s@%s:%d", c.password, loopback, other.ports.Load().route))
 	}
+	own := n.ports.Load()
 	return fmt.Sprintf(`server_name: %q
 listen: "%s:%d"
 http: "%s:%d"
@@ -62,13 +67,33 @@ cluster {
   routes: [ %s ]
 }
 jetstream {
-  store_dir: %q
+  store_dir: %s
   max_file_store: %d
   max_memory_store: 64MB
 %s}
-`, n.Name, loopback, n.client, loopback, n.monitor, Account, c.password, c.password,
-		c.name, loopback, n.route, c.password, strings.Join(routes, ", "),
-		n.store, int64(room), c.storeConfig())
+`, n.Name, loopback, own.client, loopback, own.monitor, Account, c.password, c.password,
+		c.name, loopback, own.route, c.password, strings.Join(routes, ", "),
+		quoted(n.store), int64(room), c.storeConfig())
+}
+
+// quoted is a string of any bytes as nats-server's configuration takes it. Its
+// escapes are fewer than Go's (lexStringEscape in its conf/lex.go).
+func quoted(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for i, r := range s {
+		switch size := utf8.RuneLen(r); {
+		case r == '"', r == '\\':
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		case r < ' ', r == utf8.RuneError && !strings.HasPrefix(s[i:], string(utf8.RuneError)):
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		default:
+			b.WriteString(s[i : i+size])
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
 }
 
 // storeConfig are the lines of the configuration that differ among clusters.

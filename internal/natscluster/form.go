@@ -19,11 +19,15 @@ type FormError struct {
 	// Missing are the servers that were not part of it, 0 to Size-1. The others had
 	// a leader among them when it holds one; with more, nobody can have led.
 	Missing []int
-	Last    string // of the first missing server's log
+	Last    string // of the first missing server's log; empty when it logged nothing
 }
 
 func (e *FormError) Error() string {
-	return fmt.Sprintf("the cluster was not formed within %v (missing: servers %v); the last lines of the first of them: %s", e.After.Round(time.Millisecond), e.Missing, e.Last)
+	text := fmt.Sprintf("the cluster was not formed within %v", e.After.Round(time.Millisecond))
+	if len(e.Missing) == 0 {
+		return text + "; a moment later it was"
+	}
+	return fmt.Sprintf("%s (missing: servers %v); of the first of them: %s", text, e.Missing, lastWords(e.Last))
 }
 
 const pollInterval = 20 * time.Millisecond
@@ -31,17 +35,20 @@ const pollInterval = 20 * time.Millisecond
 // WaitFormed waits until a server leads the meta group and all servers are in it
 // and current, and returns how long that took since the servers were started. When
 // ctx ends first the error is a FormError, that of a server that ended by itself,
-// or that of ctx's cause where somebody else ended it.
+// or that of ctx's cause where somebody else ended it. Servers whose ports were taken
+// since they were found free are started again on others, and the time begins anew.
 func (c *Cluster) WaitFormed(ctx context.Context) (time.Duration, error) {
 	for {
 		missing := c.missing(ctx)
 		if ctx.Err() == nil && len(missing) == 0 {
 			return time.Since(c.began), nil
 		}
-		for _, n := range c.nodes {
-			if err := n.Died(); err != nil {
-				return time.Since(c.began), err
-			}
+		err := c.died()
+		if errors.Is(err, errPortTaken) && c.launches < maxLaunches {
+			err = c.relaunch(ctx)
+		}
+		if err != nil {
+			return time.Since(c.began), err
 		}
 		select {
 		case <-ctx.Done():
@@ -57,6 +64,16 @@ func (c *Cluster) WaitFormed(ctx context.Context) (time.Duration, error) {
 		case <-time.After(pollInterval):
 		}
 	}
+}
+
+// died is the error of the first server that ended by itself.
+func (c *Cluster) died() error {
+	for _, n := range c.nodes {
+		if err := n.Died(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lookWait is how long a server may take to tell of the meta group; one whose locks

@@ -93,7 +93,7 @@ func (n *Node) Version(ctx context.Context) (string, error) {
 func (n *Node) get(ctx context.Context, path string, into any) error {
 	ctx, cancel := context.WithTimeout(ctx, requestWait)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", loopback, n.monitor, path), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", loopback, n.ports.Load().monitor, path), nil)
 	if err != nil {
 		return err
 	}

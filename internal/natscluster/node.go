@@ -2,6 +2,8 @@ package natscluster
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +11,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"storebench/internal/serverlog"
@@ -24,31 +28,29 @@ type Node struct {
 	// Name is the server's in the cluster.
 	Name  string
 	store string
-
-	client, monitor, route int // ports
+	ports atomic.Pointer[ports]
 
 	mu    sync.Mutex
 	run   *run // the process, or the last one that was
 	log   []serverlog.Event
-	lines []string // the newest of any level
-	grave []string // the newest warnings and worse
+	lines []string // the newest of this life, of any level
+	grave []string // of these, warnings and worse
 }
 
 // run is one life of a server.
 type run struct {
 	cmd     *exec.Cmd
 	stdin   io.WriteCloser
-	answers chan answer
-	pid     int // of nats-server itself
-	read    chan struct{}
+	answers chan []byte   // lines on its stdout; closed when that ends
+	guarded bool          // it is a guard, and nats-server its child
+	state   string        // how a guarded program ended, once exited is closed
+	pid     int           // of nats-server itself; under the node's mu
+	killed  atomic.Bool   // by us
+	read    chan struct{} // closed when its stderr has ended
+	told    chan struct{} // closed when its stdout has ended
 	exited  chan struct{}
 	asking  sync.Mutex // one command at a time
-}
-
-// answer is a line on a server's stdout.
-type answer struct {
-	line []byte
-	err  error
+	owed    int        // answers to commands that nobody waited for; under asking
 }
 
 const (
@@ -74,22 +76,19 @@ func (n *Node) start() error {
 		return fmt.Errorf("start %s: %w", n.Name, err)
 	}
 	n.mu.Lock()
-	n.run = r
+	n.run, n.lines, n.grave = r, nil, nil
 	n.mu.Unlock()
 	go n.follow(r, stderr)
-	go func() {
-		<-r.read // os/exec would close the pipes with lines still unread
-		_ = r.cmd.Wait()
-		close(r.exited)
-	}()
+	go r.wait()
 	select {
-	case a := <-r.answers:
-		if a.err == nil {
-			a.err = json.Unmarshal(a.line, &r.pid)
-		}
-		if a.err != nil {
+	case line, ok := <-r.answers:
+		pid, err := strconv.Atoi(string(bytes.TrimSpace(line)))
+		if !ok || err != nil {
 			return n.ended(r)
 		}
+		n.mu.Lock()
+		r.pid = pid
+		n.mu.Unlock()
 	case <-time.After(startWait):
 		return fmt.Errorf("%s did not start within %v", n.Name, startWait)
 	}
@@ -122,23 +121,41 @@ func (n *Node) spawn() (*run, io.Reader, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, nil, err
 	}
-	r := &run{cmd: cmd, stdin: stdin, answers: make(chan answer, 1), read: make(chan struct{}), exited: make(chan struct{})}
+	r := &run{cmd: cmd, stdin: stdin, answers: make(chan []byte, 1), guarded: c.opts.Program != "", read: make(chan struct{}), told: make(chan struct{}), exited: make(chan struct{})}
 	go r.listen(stdout)
 	t := task{Config: n.configFile(), Report: c.opts.Report, Program: c.opts.Program, Held: len(c.opts.Hold)}
 	go func() { _ = json.NewEncoder(stdin).Encode(t) }() // one that does not read it does not start either
 	return r, stderr, nil
 }
 
-// listen hands on what the process answers, and at last that it ended.
+// listen hands on what the process answers. A guard says two things: the number of
+// its child's process, and how that ended.
 func (r *run) listen(stdout io.Reader) {
+	defer close(r.told)
+	defer close(r.answers)
 	in := bufio.NewReader(stdout)
-	for {
+	for first := true; ; first = false {
 		line, err := in.ReadBytes('\n')
-		r.answers <- answer{line, err}
-		if err != nil {
+		switch {
+		case err != nil:
 			return
+		case r.guarded && !first:
+			r.state = string(bytes.TrimSpace(line))
+		default:
+			r.answers <- line
 		}
 	}
+}
+
+// wait waits for the end of the process. os/exec would close the pipes with lines
+// still unread; answers that nobody reads are not waited for.
+func (r *run) wait() {
+	<-r.read
+	if r.guarded {
+		<-r.told
+	}
+	_ = r.cmd.Wait() // the state tells more
+	close(r.exited)
 }
 
 // follow reads the log of the server as long as it lives.
@@ -151,10 +168,16 @@ func (n *Node) follow(r *run, stderr io.Reader) {
 			n.log = append(n.log, e)
 		}
 		n.lines = newest(n.lines, Line(e))
-		if e.Level >= serverlog.Warning {
+		if e.Level >= serverlog.Warning || crash(e.Text) {
 			n.grave = newest(n.grave, Line(e))
 		}
 	})
+}
+
+// crash says whether a line is the first of a program that the Go runtime ends; the
+// stacks behind it are no help.
+func crash(line string) bool {
+	return strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")
 }
 
 // newest adds a line and drops the oldest of too many.
@@ -197,32 +220,44 @@ const toldLines = 6
 
 // ended is the error of a server that ended by itself.
 func (n *Node) ended(r *run) error {
+	state := "its process has not ended"
 	select {
 	case <-r.exited:
+		state = cmp.Or(r.state, r.cmd.ProcessState.String())
 	case <-time.After(requestWait):
 	}
 	last := n.lastLines(toldLines)
 	if strings.Contains(last, "address already in use") {
 		return fmt.Errorf("%s: %w: %s", n.Name, errPortTaken, last)
 	}
-	return &EndedError{Node: n.Name, State: fmt.Sprint(r.cmd.ProcessState), Last: last}
+	return &EndedError{Node: n.Name, State: state, Last: last}
 }
 
 // EndedError is a server that ended by itself.
 type EndedError struct {
 	Node  string
 	State string // how its process ended
-	Last  string // of its log
+	Last  string // of its log; empty when it logged nothing
 }
 
 func (e *EndedError) Error() string {
-	return fmt.Sprintf("nats-server %s ended by itself (%s); its last lines: %s", e.Node, e.State, e.Last)
+	return fmt.Sprintf("nats-server %s ended by itself (%s); %s", e.Node, e.State, lastWords(e.Last))
+}
+
+func lastWords(lines string) string {
+	if lines == "" {
+		return "it logged nothing"
+	}
+	return "its last lines: " + lines
 }
 
 // Died returns an EndedError when the server is not running though nobody killed
 // it, else nil.
 func (n *Node) Died() error {
 	r := n.life()
+	if r == nil || r.killed.Load() {
+		return nil
+	}
 	select {
 	case <-r.exited:
 		return n.ended(r)
@@ -240,7 +275,8 @@ func (n *Node) life() *run {
 // ErrForeign is returned for commands to a server that is not the linked-in one.
 var ErrForeign = errors.New("only the nats-server linked into this program takes commands")
 
-// Do sends a command line to the linked-in server and decodes its answer.
+// Do sends a command line to the linked-in server and decodes its answer. It is done
+// also when ctx ends first.
 func (n *Node) Do(ctx context.Context, command, into any) error {
 	if n.cluster.opts.Program != "" {
 		return ErrForeign
@@ -255,14 +291,18 @@ func (n *Node) Do(ctx context.Context, command, into any) error {
 	if _, err := r.stdin.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("ask %s: %w", n.Name, err)
 	}
-	select {
-	case a := <-r.answers:
-		if a.err != nil {
-			return n.ended(r)
+	for r.owed++; ; {
+		select {
+		case answer, ok := <-r.answers:
+			if !ok {
+				return n.ended(r)
+			}
+			if r.owed--; r.owed == 0 {
+				return json.Unmarshal(answer, into)
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("ask %s: %w", n.Name, context.Cause(ctx))
 		}
-		return json.Unmarshal(a.line, into)
-	case <-ctx.Done():
-		return fmt.Errorf("ask %s: %w", n.Name, context.Cause(ctx))
 	}
 }
 
@@ -277,10 +317,12 @@ func (n *Node) Restart() error { return n.start() }
 
 // PID is the process of nats-server, 0 when it has none.
 func (n *Node) PID() int {
-	if r := n.life(); r != nil {
-		return r.pid
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.run == nil {
+		return 0
 	}
-	return 0
+	return n.run.pid
 }
 
 // kill ends the process. A guard kills its server when the pipe ends, and ends
@@ -290,6 +332,7 @@ func (n *Node) kill() {
 	if r == nil {
 		return
 	}
+	r.killed.Store(true)
 	_ = r.stdin.Close()
 	if n.cluster.opts.Program == "" {
 		_ = r.cmd.Process.Kill()

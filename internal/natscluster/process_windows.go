@@ -1,6 +1,9 @@
 package natscluster
 
-import "syscall"
+import (
+	"os"
+	"syscall"
+)
 
 // ownGroup keeps the console's signals away: Ctrl-C goes to whoever decides.
 func ownGroup() *syscall.SysProcAttr {
@@ -10,3 +13,8 @@ func ownGroup() *syscall.SysProcAttr {
 // diesWithParent is ownGroup where the system has no more to offer: the pipe
 // tells the guard, unless the guard itself is killed.
 func diesWithParent() *syscall.SysProcAttr { return ownGroup() }
+
+// killGroup kills a process; the system knows no group of it.
+func killGroup(leader *os.Process) {
+	_ = leader.Kill() // it may be gone already
+}

@@ -30,7 +30,8 @@ type Linked func(config string, report time.Duration, commands io.Reader, answer
 // Serve is the process of one server: it reads its task from stdin, writes the
 // process number of nats-server to stdout, and then is that server, or guards
 // the program that is. It returns when stdin ends, which it does with whoever
-// started it, and its process has to end then.
+// started it, and its process has to end then. What a guarded program ended with is
+// its last line.
 func Serve(stdin io.Reader, stdout io.Writer, linked Linked) error {
 	in := bufio.NewReader(stdin)
 	line, err := in.ReadBytes('\n')
@@ -50,9 +51,9 @@ func Serve(stdin io.Reader, stdout io.Writer, linked Linked) error {
 	return linked(t.Config, t.Report, in, stdout)
 }
 
-// guard runs another nats-server as a child. It kills it when the commands end;
-// where the system can tell, the child also dies with this process, however that
-// ends.
+// guard runs another nats-server as a child. It kills it, and what it started, when
+// the commands end; where the system can tell, the child also dies with this
+// process, however that ends.
 func guard(t task, commands io.Reader, answers io.Writer) error {
 	runtime.LockOSThread() // the kernel tells the child of the end of the thread that started it
 	cmd := exec.Command(t.Program, "-c", t.Config)
@@ -66,8 +67,18 @@ func guard(t task, commands io.Reader, answers io.Writer) error {
 	}
 	go func() {
 		_, _ = io.Copy(io.Discard, commands)
-		_ = cmd.Process.Kill()
+		killGroup(cmd.Process)
 	}()
-	err := json.NewEncoder(answers).Encode(cmd.Process.Pid)
-	return errors.Join(err, cmd.Wait())
+	told := json.NewEncoder(answers).Encode(cmd.Process.Pid)
+	if told != nil {
+		killGroup(cmd.Process)
+	}
+	err := cmd.Wait()
+	killGroup(cmd.Process) // a script may have left its nats-server behind
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = nil // that is the state
+	}
+	_, failed := fmt.Fprintln(answers, cmd.ProcessState)
+	return errors.Join(told, err, failed)
 }
