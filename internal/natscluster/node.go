@@ -158,12 +158,20 @@ func (r *run) wait() {
 	close(r.exited)
 }
 
-// follow reads the log of the server as long as it lives.
+// follow reads the log of the server as long as it lives. What is kept of it has
+// neither the credentials that a line might carry nor the names of directories.
 func (n *Node) follow(r *run, stderr io.Reader) {
 	defer close(r.read)
+	c := n.cluster
+	hide := []string{c.password, "…", n.store, "…", c.opts.Work, "…"}
+	if c.key != "" {
+		hide = append(hide, c.key, "…")
+	}
+	hidden := strings.NewReplacer(hide...)
 	_ = serverlog.Read(stderr, func(e serverlog.Event) { // the end of a log is no error
 		n.mu.Lock()
 		defer n.mu.Unlock()
+		e.Text = hidden.Replace(e.Text)
 		if e.Storage() && len(n.log) < maxEvents {
 			n.log = append(n.log, e)
 		}
@@ -200,8 +208,7 @@ func (n *Node) Log() []serverlog.Event {
 }
 
 // lastLines are the newest warnings and errors of the server's log, or its newest
-// lines where it has none, without the credentials that a line might carry and
-// without the names of directories.
+// lines where it has none.
 func (n *Node) lastLines(most int) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -209,10 +216,7 @@ func (n *Node) lastLines(most int) string {
 	if len(lines) == 0 {
 		lines = n.lines
 	}
-	lines = lines[max(0, len(lines)-most):]
-	c := n.cluster
-	hide := strings.NewReplacer(c.password, "…", n.store, "…", c.opts.Work, "…")
-	return hide.Replace(strings.Join(lines, "; "))
+	return strings.Join(lines[max(0, len(lines)-most):], "; ")
 }
 
 // toldLines is how many of a server's last lines an error carries.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Run runs a package's tests (m.Run) in a temporary directory of their own, so
@@ -65,12 +66,17 @@ func Leftovers(dir string) error {
 
 // children looks for children of this process.
 func children() error {
-	tasks, err := filepath.Glob("/proc/self/task/*/children")
-	errs := []error{err}
-	for _, path := range tasks {
-		if pids, _ := os.ReadFile(path); len(pids) > 0 {
-			errs = append(errs, fmt.Errorf("processes %s", pids))
+	for wait := 0; ; wait++ {
+		tasks, err := filepath.Glob("/proc/self/task/*/children")
+		errs := []error{err}
+		for _, path := range tasks {
+			if pids, _ := os.ReadFile(path); len(pids) > 0 {
+				errs = append(errs, fmt.Errorf("processes %s", pids))
+			}
 		}
+		if err := errors.Join(errs...); err == nil || wait == 30 {
+			return err
+		}
+		<-time.After(100 * time.Millisecond) // one that was killed may not be waited for yet
 	}
-	return errors.Join(errs...)
 }
