@@ -3,6 +3,8 @@ package natscluster
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -210,18 +212,13 @@ func requireLoopback(t *testing.T, c *Cluster) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v4, err4 := proc.NetTCP()
-	v6, err6 := proc.NetTCP6()
-	if err := errors.Join(err4, ignoreMissing(err6)); err != nil {
-		t.Fatal(err)
-	}
-	const listening = 0x0a
+	listening := slices.Concat(tcpListeners(t, "/proc/net/tcp"), tcpListeners(t, "/proc/net/tcp6"))
 	for _, n := range c.Nodes() {
 		own := sockets(t, n.PID())
 		var open []string
-		for _, line := range slices.Concat(v4, v6) {
-			if line.St == listening && own[line.Inode] {
-				open = append(open, net.JoinHostPort(line.LocalAddr.String(), strconv.FormatUint(line.LocalPort, 10)))
+		for _, l := range listening {
+			if own[l.inode] {
+				open = append(open, l.address)
 			}
 		}
 		var want []string
@@ -237,6 +234,40 @@ func requireLoopback(t *testing.T, c *Cluster) {
 		}
 	}
 	requireNoUDP(t, proc, c)
+}
+
+// tcpListener is a line of /proc/net/tcp or tcp6 of a socket that listens.
+type tcpListener struct {
+	address string // as net.JoinHostPort writes it
+	inode   uint64
+}
+
+// tcpListeners reads such a file (proc_net(5)): the local address in hexadecimal,
+// each group of four bytes in the machine's order, and the port.
+func tcpListeners(t *testing.T, file string) (all []tcpListener) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if ignoreMissing(err) != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if len(fields) < 10 || fields[3] != "0A" {
+			continue // the heading, or not listening
+		}
+		host, port, _ := strings.Cut(fields[1], ":")
+		address, err := hex.DecodeString(host)
+		number, err2 := strconv.ParseUint(port, 16, 16)
+		inode, err3 := strconv.ParseUint(fields[9], 10, 64)
+		if err := errors.Join(err, err2, err3); err != nil {
+			t.Fatalf("%s: %q: %v", file, line, err)
+		}
+		for i := 0; i+4 <= len(address); i += 4 {
+			binary.BigEndian.PutUint32(address[i:], binary.NativeEndian.Uint32(address[i:]))
+		}
+		all = append(all, tcpListener{net.JoinHostPort(net.IP(address).String(), strconv.FormatUint(number, 10)), inode})
+	}
+	return all
 }
 
 func requireNoUDP(t *testing.T, proc procfs.FS, c *Cluster) {
