@@ -86,6 +86,7 @@ type raftGroup struct {
 	subjects []string
 	settled  map[string]term // of each group, when its leader was where it had to be
 	logged   [natscluster.Size]int
+	peak     int64 // see peakMemory
 }
 
 // term is who leads a group, and since which election.
@@ -185,16 +186,23 @@ func (g *raftGroup) form(ctx context.Context, start time.Time, sampler *measure.
 }
 
 // blames says whether it was a volume that kept a cluster from forming: the other
-// servers have a leader and miss only the one on it, or the same three form a
-// cluster with all their files in memory. The second is asked because a slow
-// candidate that asks for votes again and again deposes the others each time.
+// servers have a leader and miss only the one on it, or it is blocked in the kernel,
+// or the same three form a cluster with all their files in memory. The last is asked
+// because a slow candidate that asks for votes again and again deposes the others
+// each time.
 func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) bool {
 	if len(e.Missing) == 1 && g.onVolume(e.Missing[0]) {
 		return true
 	}
-	if g.env.Raft.Memory == "" || g.close(ctx) != nil {
+	if g.env.Raft.Memory == "" {
 		return false
 	}
+	g.peak = g.peakMemory()
+	return g.close(ctx) != nil || g.formsInMemory(ctx)
+}
+
+// formsInMemory says whether such a cluster forms in time without the volume.
+func (g *raftGroup) formsInMemory(ctx context.Context) bool {
 	control := g.opts
 	for i := range control.Stores {
 		control.Stores[i] = filepath.Join(g.env.Raft.Memory, fmt.Sprintf("control-%d", i))
@@ -206,11 +214,10 @@ func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) bool {
 	if err != nil {
 		return false
 	}
-	g.cluster = cluster
-	ctx, cancel := context.WithTimeout(ctx, g.params.FormBound)
+	bounded, cancel := context.WithTimeout(ctx, g.params.FormBound)
 	defer cancel()
-	_, err = cluster.WaitFormed(ctx)
-	return err == nil
+	_, err = cluster.WaitFormed(bounded)
+	return errors.Join(err, closeCluster(ctx, cluster)) == nil
 }
 
 // onVolume says whether a server stands on the volume or a further target.
@@ -457,9 +464,12 @@ func (g *raftGroup) pids() (all []int) {
 
 // memory is the peak of the server on the volume.
 func (g *raftGroup) memory(start time.Time) measure.Measurement {
-	peak := float64(g.cluster.Node(target).PeakMemory())
-	return single("memory", measure.Bytes, start, time.Since(start), measure.Context{}, peak)
+	return single("memory", measure.Bytes, start, time.Since(start), measure.Context{}, float64(g.peakMemory()))
 }
+
+// peakMemory is what the server on the volume had at most, also when it has been
+// killed since.
+func (g *raftGroup) peakMemory() int64 { return max(g.peak, g.cluster.Node(target).PeakMemory()) }
 
 // attachLog puts what the servers logged since the last call beside what was
 // measured meanwhile.
@@ -482,13 +492,17 @@ func (g *raftGroup) attachLog(measured []measure.Measurement) {
 
 // close kills the servers. One that is blocked in the kernel has writes in flight.
 func (g *raftGroup) close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
-	defer cancel()
 	if g.nc != nil {
 		g.nc.Close()
 	}
-	if err := g.cluster.Close(ctx); err != nil {
+	if err := closeCluster(ctx, g.cluster); err != nil {
 		return fmt.Errorf("%w: %w", ErrCut, err)
 	}
 	return nil
+}
+
+func closeCluster(ctx context.Context, c *natscluster.Cluster) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeWait)
+	defer cancel()
+	return c.Close(ctx)
 }

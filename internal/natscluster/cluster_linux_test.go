@@ -24,6 +24,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/procfs"
 
+	"storebench/internal/natscluster/natstest"
 	"storebench/internal/natsfs"
 	"storebench/internal/serverlog"
 )
@@ -120,7 +121,7 @@ func await(t *testing.T, what string, holds func() bool) {
 // each runs a test with the linked-in nats-server and with one that is a program.
 func each(t *testing.T, test func(t *testing.T, program string)) {
 	t.Run("linked", func(t *testing.T) { test(t, "") })
-	t.Run("program", func(t *testing.T) { test(t, foreign(t)) })
+	t.Run("program", func(t *testing.T) { test(t, natstest.Program(t)) })
 }
 
 // TestCluster asks one cluster for all that a caller needs of it.
@@ -152,7 +153,7 @@ func TestCluster(t *testing.T) {
 				t.Errorf("server %d: memory %d, died %v", i, n.PeakMemory(), n.Died())
 			}
 			version, err := n.Version(soon(t))
-			if own, ownErr := ProgramVersion(t.Context(), foreign(t)); err != nil || ownErr != nil || version != own {
+			if own, ownErr := ProgramVersion(t.Context(), natstest.Program(t)); err != nil || ownErr != nil || version != own {
 				t.Errorf("version %q, %v; want %q, %v", version, err, own, ownErr)
 			}
 		}
@@ -428,8 +429,8 @@ func TestKeepsMessages(t *testing.T) {
 func TestHolderKilled(t *testing.T) {
 	programs := map[string]func(t *testing.T) string{
 		"linked":  func(*testing.T) string { return "" },
-		"program": foreign,
-		"script":  func(t *testing.T) string { return program(t, 0o755, foreign(t)+` "$@"; exit $?`) },
+		"program": func(t *testing.T) string { return natstest.Program(t) },
+		"script":  func(t *testing.T) string { return program(t, 0o755, natstest.Program(t)+` "$@"; exit $?`) },
 	}
 	for name, of := range programs {
 		t.Run(name, func(t *testing.T) {
@@ -464,7 +465,7 @@ func TestHolderKilled(t *testing.T) {
 
 // TestGuardKilled: a nats-server that is a program of its own ends with its guard.
 func TestGuardKilled(t *testing.T) {
-	c := formed(t, options(t, Options{Program: foreign(t)}))
+	c := formed(t, options(t, Options{Program: natstest.Program(t)}))
 	n := c.Node(1)
 	server := n.PID()
 	if err := n.life().cmd.Process.Kill(); err != nil {
@@ -476,7 +477,7 @@ func TestGuardKilled(t *testing.T) {
 
 // TestScriptKilled: what a script started is killed with it.
 func TestScriptKilled(t *testing.T) {
-	c := formed(t, options(t, Options{Program: program(t, 0o755, foreign(t)+` "$@" & wait`)}))
+	c := formed(t, options(t, Options{Program: program(t, 0o755, natstest.Program(t)+` "$@" & wait`)}))
 	closed(t, c)
 }
 
@@ -647,7 +648,7 @@ func TestTakenPort(t *testing.T) {
 	const line = `echo '[1] 2025/01/01 00:00:00.000000 [FTL] Error listening on port: 127.0.0.1:1, "listen tcp 127.0.0.1:1: bind: address already in use"' >&2; exit 1`
 	t.Run("once", func(t *testing.T) {
 		first := filepath.Join(t.TempDir(), "first")
-		c := started(t, options(t, Options{Program: program(t, 0o755, fmt.Sprintf("mkdir %q 2>/dev/null && { %s; }\nexec %q \"$@\"", first, line, foreign(t)))}))
+		c := started(t, options(t, Options{Program: program(t, 0o755, fmt.Sprintf("mkdir %q 2>/dev/null && { %s; }\nexec %q \"$@\"", first, line, natstest.Program(t)))}))
 		before := *c.Node(0).ports.Load()
 		if _, err := c.WaitFormed(soon(t)); err != nil {
 			t.Fatal(err)

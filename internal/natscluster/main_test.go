@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -77,25 +74,3 @@ func holdCluster() error {
 	}
 	return err
 }
-
-// foreign is a nats-server that was built as its own program. It is built once.
-func foreign(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("it builds nats-server")
-	}
-	path, err := buildServer()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-var buildServer = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(os.TempDir(), "nats-server")
-	out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("go build nats-server: %w\n%s", err, out)
-	}
-	return path, nil
-})

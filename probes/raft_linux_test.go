@@ -1,0 +1,195 @@
+package probes_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"storebench/internal/measure"
+	"storebench/internal/natscluster"
+	"storebench/internal/natscluster/natstest"
+	"storebench/internal/slowvolume"
+	"storebench/internal/slowvolume/slowtest"
+	"storebench/probes"
+)
+
+// natsServer is a nats-server that is a program of its own. hang is a pattern of grep
+// for the configurations with which it says something and then nothing more.
+func natsServer(t *testing.T, hang string) string {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "script")
+	text := fmt.Sprintf("#!/bin/sh\nif grep -q '%s' \"$2\"; then echo '%s' >&2; exec sleep 1000; fi\nexec %q \"$@\"\n", hang, slowLine, natstest.Program(t))
+	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return script
+}
+
+const slowLine = "[1] 2025/01/01 00:00:00.000000 [WRN] 127.0.0.1:1 - rid:1 - Readloop processing time: 2.5s"
+
+// propose is a raft-propose with so long to form.
+func propose(t *testing.T, formBound string) probes.Probe {
+	t.Helper()
+	p := newProbe(t, "raft-propose")
+	set(t, p, "form-bound", formBound)
+	return p
+}
+
+// TestRaftDoesNotForm: a cluster that does not form is the volume's, where the others
+// wait for the server on it or the same servers form one without it; else it is an
+// error. What they logged is told.
+func TestRaftDoesNotForm(t *testing.T) {
+	tests := []struct {
+		name, hang, bound string
+		blamed            bool
+	}{
+		{"one is missing", "server-0", "12s", true},
+		{"none leads", "server-", "15s", true},
+		{"nor in memory", ".", "2s", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			p := propose(t, test.bound)
+			around := env(t, p, roundDir(t), time.Second)
+			around.Raft.Program, around.Raft.Version = natsServer(t, test.hang), "2.15.2"
+			measured, err := p.Run(t.Context(), around)
+			var late *natscluster.FormError
+			if errors.As(err, &late) == test.blamed || test.blamed && err != nil {
+				t.Fatalf("%v; want an error: %v", err, !test.blamed)
+			}
+			if !test.blamed {
+				if !strings.Contains(err.Error(), "Readloop") {
+					t.Errorf("error %q does not tell what the server logged", err)
+				}
+				return
+			}
+			r := metric(t, measured, "formed")
+			if d := r.Distribution; d.Unfinished != 1 || d.Count() != 0 || len(d.Stalls) != 1 || d.Stalls[0].Seconds < 10 {
+				t.Errorf("%+v, want that it was given up", d)
+			}
+			if want := "nats-server 0: [warning] "; len(r.Context.Log) == 0 || !strings.HasPrefix(r.Context.Log[0], want) {
+				t.Errorf("log %q, want a line %q", r.Context.Log, want)
+			}
+			if v := metric(t, measured, "memory").Value; v == nil || *v <= 0 {
+				t.Error("no memory of the server on the volume")
+			}
+		})
+	}
+}
+
+func metric(t *testing.T, measured []measure.Measurement, name string) measure.Round {
+	t.Helper()
+	for _, m := range measured {
+		if m.Metric == name {
+			return m.Rounds[0]
+		}
+	}
+	t.Fatalf("%s was not measured: %v", name, measured)
+	return measure.Round{}
+}
+
+// ran is what came of a round.
+type ran struct {
+	measured []measure.Measurement
+	err      error
+}
+
+// under runs a round beside the test, which goes on when messages are stored.
+func under(t *testing.T, p probes.Probe, around *probes.Env) <-chan ran {
+	t.Helper()
+	end := make(chan ran, 1)
+	go func() {
+		measured, err := p.Run(t.Context(), around)
+		end <- ran{measured, err}
+	}()
+	await(t, "messages below "+around.Dir, func() bool { return hasData(around.Dir, true) })
+	return end
+}
+
+func ended(t *testing.T, end <-chan ran) ran {
+	t.Helper()
+	select {
+	case r := <-end:
+		return r
+	case <-time.After(patience):
+		t.Fatalf("still running after %v", patience)
+		return ran{}
+	}
+}
+
+// TestRaftServerDies: the error of a server that ends in mid-run says so, with what it
+// logged.
+func TestRaftServerDies(t *testing.T) {
+	p := propose(t, "20s")
+	end := under(t, p, env(t, p, roundDir(t), 3*time.Second))
+	servers := children(t, natscluster.Command)
+	if len(servers) != natscluster.Size {
+		t.Fatalf("%d servers", len(servers))
+	}
+	if err := syscall.Kill(servers[2], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r := ended(t, end)
+	var died *natscluster.EndedError
+	if !errors.As(r.err, &died) || !strings.Contains(r.err.Error(), "signal: killed") || errors.Is(r.err, probes.ErrCut) {
+		t.Errorf("%v, want that a server ended by itself", r.err)
+	}
+	metric(t, r.measured, "formed")
+}
+
+// children are this process's with a certain first argument.
+func children(t *testing.T, argument string) (pids []int) {
+	t.Helper()
+	lists, err := filepath.Glob("/proc/self/task/*/children")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, list := range lists {
+		text, _ := os.ReadFile(list) // of a thread that may have ended
+		for _, field := range strings.Fields(string(text)) {
+			line, _ := os.ReadFile("/proc/" + field + "/cmdline")
+			pid, err := strconv.Atoi(field)
+			if words := bytes.Split(line, []byte{0}); err == nil && len(words) > 1 && string(words[1]) == argument {
+				pids = append(pids, pid)
+			}
+		}
+	}
+	return pids
+}
+
+// TestRaftVolumeHangs: a round on a volume that answers nothing more ends all the
+// same, and leaves the server on it behind until the volume lets go.
+func TestRaftVolumeHangs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a hung volume")
+	}
+	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Dir: t.TempDir()})
+	dir, err := os.MkdirTemp(volume.Path(), "round-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := propose(t, "20s")
+	set(t, p, "sync", "always")
+	end := under(t, p, env(t, p, dir, 3*time.Second))
+	if err := volume.SetFaults(slowtest.Faults(t, "hang after 1s for 40s")...); err != nil {
+		t.Fatal(err)
+	}
+	r := ended(t, end)
+	if !errors.Is(r.err, probes.ErrCut) {
+		t.Errorf("%v, want that it was cut", r.err)
+	}
+	if d := metric(t, r.measured, "ack").Distribution; d.Lost() == 0 {
+		t.Errorf("%d publishes were acknowledged, and none is missing", d.Count())
+	}
+	if err := volume.SetFaults(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the end of the server", func() bool { return len(children(t, natscluster.Command)) == 0 })
+}
