@@ -59,7 +59,7 @@ var truthTable = []truth{
 	{volume: "healthy ext4", profile: "sync-always", make: block("ext4"), want: passes},
 	{volume: "healthy xfs", profile: "raft", make: block("xfs"), want: passes},
 	{volume: "healthy xfs", profile: "sync-always", make: block("xfs"), want: passes,
-		short: []string{"--only", "raw-sync,dir-sync,block-write", "--skip", "*-sequential,*-parallel,*-max", "--budget", "30s"}},
+		short: []string{"--only", "raw-sync,dir-sync,block-write", "--skip", "*-sequential,*-parallel,*-max", "--budget", "60s"}},
 	{volume: "healthy btrfs", profile: "raft", make: block("btrfs"), want: passes},
 	{volume: "healthy btrfs", profile: "sync-always", make: block("btrfs"), want: passes},
 	{volume: "flush 1 ms", profile: "raft", make: block("ext4", "flush 1ms"), want: passes},
