@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -79,21 +80,25 @@ func fromDisk(t *testing.T, run programtest.Judged, metric string) {
 // behind many because of the disk.
 func TestSlowChecksumsNameSlots(t *testing.T) {
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "read 100ms")})
-	o, run := conclusive(t, 3, func(doc string) programtest.Outcome {
+	programtest.Ask(t, func(doc string) programtest.Outcome {
 		return programtest.Run(t, "check", volume.Path(), "--profile", "full", "--only", "last-checksum", "--max-concurrent-io", "4,16,4096",
 			"--set", "last-checksum.cipher=chacha", "--set", "last-checksum.block-size=128KiB", "--set", "last-checksum.concurrency=64",
 			"--limit", "last-checksum.disk max < 50ms", "-o", "text", "-o", "json="+doc)
+	}, func(a programtest.Answer) []string {
+		wrong := a.Exits(3)
+		for slots, want := range map[string]cause.Name{"4": cause.Slots, "16": cause.Slots, "4096": cause.Device} {
+			step := "last-checksum max-concurrent-io=" + slots
+			f := a.Run.Finding(t, "last-checksum.disk max", step)
+			if f.Cause != nil && f.Cause.OfHost() && want == cause.Device {
+				continue // this machine was short of what it takes to tell
+			}
+			wrong = append(wrong, a.Finds("last-checksum.disk max", step, results.Fail)...)
+			if f.Cause == nil || f.Cause.Name != want {
+				wrong = append(wrong, fmt.Sprintf("%s slots: cause %v, want %s", slots, f.Cause, want))
+			}
+		}
+		return wrong
 	})
-	for slots, want := range map[string]cause.Name{"4": cause.Slots, "16": cause.Slots, "4096": cause.Device} {
-		f := run.Finding(t, "last-checksum.disk max", "last-checksum max-concurrent-io="+slots)
-		if f.Cause != nil && f.Cause.OfHost() && want == cause.Device {
-			continue // this machine was short of what it takes to tell
-		}
-		requireStatus(t, o, f, results.Fail)
-		if f.Cause == nil || f.Cause.Name != want {
-			t.Errorf("%s slots: cause %v, want %s\n%s", slots, f.Cause, want, o.Stdout)
-		}
-	}
 	programtest.Empty(t, volume.Path())
 }
 
@@ -101,7 +106,7 @@ func TestSlowChecksumsNameSlots(t *testing.T) {
 func TestStoreThatDoesNotFit(t *testing.T) {
 	dir := programtest.Target(t)
 	o := programtest.Run(t, "check", dir, "--only", "recovery", "--set", "recovery.store-size=900TB")
-	requireCode(t, o, 2)
+	programtest.RequireCode(t, o, 2)
 	if !regexp.MustCompile(`a store of .* does not fit on`).MatchString(o.Stderr) {
 		t.Errorf("the error does not say what does not fit: %s", o.Stderr)
 	}

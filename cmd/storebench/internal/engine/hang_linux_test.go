@@ -30,7 +30,7 @@ func TestHungVolumeGetsItsVerdict(t *testing.T) {
 	}()
 	o := programtest.Finish(t, shell)
 	<-stopped
-	requireCode(t, o, 3)
+	programtest.RequireCode(t, o, 3)
 	if o.Took > budget+5*time.Second {
 		t.Errorf("it took %v, the deadline is %v\n%s", o.Took, budget, o.Stdout)
 	}
@@ -55,7 +55,7 @@ func TestHungFromTheStart(t *testing.T) {
 	if err := volume.Continue(); err != nil {
 		t.Fatal(err)
 	}
-	requireCode(t, o, 3)
+	programtest.RequireCode(t, o, 3)
 	if o.Took > 10*time.Second {
 		t.Errorf("it took %v, the deadline is 5s", o.Took)
 	}

@@ -24,7 +24,7 @@ func sweep(t *testing.T, fault string, args ...string) (programtest.Outcome, *re
 	o := programtest.Run(t, append([]string{
 		"sweep", volume.Path(), "--rounds", "3", "--duration", "200ms", "--budget", sweepBudget.String(), "-o", "text", "-o", "json=" + doc,
 	}, args...)...)
-	requireCode(t, o, 0)
+	programtest.RequireCode(t, o, 0)
 	if o.Took > sweepBudget+time.Second { // and the start of the program
 		t.Errorf("it took %v of %v", o.Took, sweepBudget)
 	}

@@ -44,7 +44,7 @@ func count(lines []string, pattern string) int {
 }
 
 // A voter writes its term and then its vote, each through an O_SYNC temporary
-// file, a rename and an fsync of the directory; a candidate does so once.
+// file, a rename and an fsync of the directory; the role candidate does so once.
 func TestStormWritesAsElectionsDo(t *testing.T) {
 	const groups = 50
 	for role, writes := range map[string]int{"voter": 2, "candidate": 1} {

@@ -102,13 +102,20 @@ func Document(t *testing.T, path string) Judged {
 // Finding is the first finding of a limit that begins with name, at a step.
 func (d Judged) Finding(t *testing.T, name, step string) results.Finding {
 	t.Helper()
+	f, ok := d.finding(name, step)
+	if !ok {
+		t.Fatalf("no finding %q of step %q", name, step)
+	}
+	return f
+}
+
+func (d Judged) finding(name, step string) (results.Finding, bool) {
 	for _, f := range d.Verdict.Findings {
 		if strings.HasPrefix(f.Name, name) && f.Step == step {
-			return f
+			return f, true
 		}
 	}
-	t.Fatalf("no finding %q of step %q", name, step)
-	return results.Finding{}
+	return results.Finding{}, false
 }
 
 // Lost is the mean share of the processors that the machine kept from the run.
