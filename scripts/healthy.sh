@@ -7,10 +7,12 @@
 # part of the question. The processors are this machine's. A run that ends
 # inconclusive and lacked over QUIET per cent of them was not made on a quiet
 # machine: it stays in the table, is not counted, and is made again, at most twice
-# as often as asked. A run that fails counts however loud the machine was.
-# Needs root and forty minutes.
+# as often as asked. A run that fails counts however loud the machine was. A machine
+# whose processors are lent to others after some minutes of use stays quiet when it
+# rests REST seconds after each run.
+# Needs root and half an hour, besides the rest.
 #
-#   RUNS=10 PROFILES="raft quick" FILESYSTEMS="ext4 xfs" scripts/healthy.sh
+#   RUNS=10 REST=60 PROFILES="raft quick" FILESYSTEMS="ext4 xfs" scripts/healthy.sh
 set -euo pipefail
 source "$(dirname "$0")/volume.sh"
 
@@ -18,6 +20,7 @@ readonly runs=${RUNS:-10}
 readonly profiles=${PROFILES:-raft quick}
 readonly file_systems=${FILESYSTEMS:-ext4 xfs}
 readonly quiet=${QUIET:-10}
+readonly rest=${REST:-0}
 readonly size=3GiB
 failures=0
 
@@ -61,6 +64,11 @@ complaints() {
 	fi
 }
 
+# warned names the limits that a run warned of.
+warned() {
+	jq -r '[.verdict.findings[] | select(.status == "warn") | .name] | unique | join(", ")' "$1"
+}
+
 # loud says whether a run tells of the machine and not of the volume.
 loud() {
 	local code=$1 mean=${2%% *}
@@ -76,8 +84,8 @@ one_run() {
 		>"$work/report" 2>"$work/progress" || code=$?
 	took=$(awk -v from="$begin" -v to="$EPOCHREALTIME" 'BEGIN { printf "%.1f", to - from }')
 	lost=$([ -s "$work/run.json" ] && cpu_lost "$work/run.json" || echo -)
-	printf '| %s | %s | %d | %d | %s | %s | %s |\n' "$file_system" "$profile" "$number" "$code" "$took" "$lost" \
-		"$(sed -n 's/^VERDICT *//p' "$work/report")"
+	printf '| %s | %s | %d | %d | %s | %s | %s | %s |\n' "$file_system" "$profile" "$number" "$code" "$took" "$lost" \
+		"$(sed -n 's/^VERDICT *\([A-Z ]*\):.*/\1/p' "$work/report")" "$([ -s "$work/run.json" ] && warned "$work/run.json")"
 	if loud "$code" "$lost"; then
 		return 1
 	fi
@@ -93,8 +101,8 @@ main() {
 	need_root
 	need mkfs.ext4:e2fsprogs mkfs.xfs:xfsprogs fusermount3:fuse3 mountpoint:util-linux jq:jq awk:mawk
 	build
-	echo "| file system | profile | run | exit code | seconds | CPU lost %, mean and worst round | verdict |"
-	echo "|---|---|---|---|---|---|---|"
+	echo "| file system | profile | run | exit code | seconds | CPU lost %, mean and worst round | verdict | warned of |"
+	echo "|---|---|---|---|---|---|---|---|"
 	for file_system in $file_systems; do
 		mount_simulated "$file_system" "$size"
 		for profile in $profiles; do
@@ -103,6 +111,7 @@ main() {
 				if one_run "$file_system" "$profile" "$number"; then
 					number=$((number + 1))
 				fi
+				run_job sleep "$rest"
 			done
 			if [ "$number" -le "$runs" ]; then
 				echo "    only $((number - 1)) of $runs runs of $profile on $file_system were made on a quiet machine"
