@@ -20,7 +20,7 @@ import (
 type TermVote struct {
 	Mode   string        `param:"mode" choices:"write,storm,capacity" help:"write: one after the other; storm: all groups at once; capacity: storms of twice the size until one is not done within the bound"`
 	Groups int           `param:"groups" min:"1" max:"32000" help:"Raft groups in the storm; in capacity, in the first one"`
-	Role   string        `param:"role" choices:"voter,candidate" help:"a voter writes twice, one after the other; a candidate once"`
+	Role   string        `param:"role" choices:"voter,candidate" help:"voter: two writes a group, one after the other, as voters and candidates make them; candidate: one, as a candidate of nats-server 2.12.4 and older that had voted for itself before"`
 	Slots  int           `param:"max-concurrent-io" min:"4" max:"8192" help:"I/O slots of the server"`
 	Bound  time.Duration `param:"bound" min:"1ms" max:"60s" help:"when a storm is cut"`
 }
@@ -85,8 +85,10 @@ func (p *TermVote) Run(ctx context.Context, env *Env) ([]measure.Measurement, er
 // peer is the name of the peer voted for: 8 bytes, as nats-server's are.
 const peer = "storebch"
 
-// votes are the writes of one group in one election: a voter's two, one after
-// the other; a candidate stores its term and its vote for itself at once.
+// votes are the writes of one group in one election, one after the other: the new
+// term, and then the vote (processVoteRequest in nats-server's raft.go; for a
+// candidate, switchToCandidate and requestVote). A candidate of 2.12.4 and older kept
+// its earlier vote with the new term: had it voted for itself, one write was all.
 func (p *TermVote) votes() [][]byte {
 	const term = 7
 	voter := natsfs.Voter(term, peer)

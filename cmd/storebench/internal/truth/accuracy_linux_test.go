@@ -44,7 +44,7 @@ func TestAccuracy(t *testing.T) {
 	if *accuracyFile == "" {
 		t.Skip("it takes hours: scripts/accuracy.sh runs it")
 	}
-	answers, err := readTried(*accuracyFile)
+	answers, err := readAnswers[tried](*accuracyFile)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,8 @@ func of(answers []tried, row truth) []tried {
 	return all
 }
 
-func readTried(path string) ([]tried, error) {
+// readAnswers reads what keep has written; no file is no answers.
+func readAnswers[T any](path string) ([]T, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -95,9 +96,9 @@ func readTried(path string) ([]tried, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []tried
+	var all []T
 	for lines := bufio.NewScanner(bytes.NewReader(data)); lines.Scan(); {
-		var one tried
+		var one T
 		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
@@ -106,7 +107,8 @@ func readTried(path string) ([]tried, error) {
 	return all, nil
 }
 
-func keep(path string, one tried) error {
+// keep adds an answer to a file, as a line.
+func keep(path string, one any) error {
 	line, err := json.Marshal(one)
 	if err != nil {
 		return err
