@@ -1,0 +1,53 @@
+package raftcheck
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"storebench/cmd/storebench/internal/programtest"
+	"storebench/results"
+)
+
+// failed are the findings of a step that failed.
+func failed(run programtest.Judged, title string) (all []results.Finding) {
+	for _, f := range run.Verdict.Findings {
+		if f.Step == title && f.Status == results.Fail && f.Limit != nil {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// TestSlowFlushes: a volume that fails under the leader may do under a follower, and
+// the report says what that means.
+func TestSlowFlushes(t *testing.T) {
+	g := newGround(t, "flush 300ms")
+	ask(t, g.args(profile(t, []string{propose}, proposeLimits), "--place", "leader,follower"), func(a programtest.Answer) []string {
+		wrong := a.Exits(3)
+		if len(failed(a.Run, "raft-propose place=leader")) == 0 {
+			wrong = append(wrong, "no limit fails under the leader")
+		}
+		for _, f := range failed(a.Run, "raft-propose place=follower") {
+			wrong = append(wrong, f.Name+" fails under a follower: "+f.Reason)
+		}
+		if !strings.Contains(a.Stdout, "it says nothing of the volume under a leader") {
+			wrong = append(wrong, "the report does not say what a follower's place means")
+		}
+		return wrong
+	})
+}
+
+// TestStall: what nats-server itself says of a volume that stops for 3 s is the
+// evidence.
+func TestStall(t *testing.T) {
+	g := newGround(t, "stall 3s every 6s")
+	ask(t, g.args(profile(t, []string{stall}, stallLimits)), func(a programtest.Answer) []string {
+		for _, f := range failed(a.Run, "raft-stall") {
+			if f.Cause != nil && slices.ContainsFunc(f.Cause.Evidence, func(line string) bool { return strings.HasPrefix(line, "nats-server 0: [warning] ") }) {
+				return a.Exits(3)
+			}
+		}
+		return append(a.Exits(3), "no failure has a line of the server on the volume as its evidence")
+	})
+}
