@@ -145,6 +145,7 @@ func (p *TermVote) storm(ctx context.Context, env *Env, slots *natsfs.Slots) ([]
 	around.Slots = slotWaits(slots.Waits())
 	labels := map[string]string{"max-concurrent-io": strconv.Itoa(p.Slots)}
 	measured := []measure.Measurement{timed("storm", start, s.elapsed, around, s.distribution())}
+	measured[0].Rounds[0].Progress = s.progress
 	inBound := single("groups_in_bound", measure.Count, start, s.elapsed, around, float64(s.finished))
 	if s.drained() {
 		measured = append(measured, single("drain", measure.Seconds, start, s.elapsed, around, s.elapsed.Seconds()))
@@ -201,6 +202,7 @@ type stormResult struct {
 	failed    int64
 	first     error
 	elapsed   time.Duration
+	progress  float64 // share of its writes that a storm that was cut had done
 }
 
 func (s stormResult) drained() bool { return s.finished+int(s.failed) == s.groups }
@@ -238,7 +240,7 @@ func (s stormResult) distribution() *measure.Distribution {
 // all are done, the bound, or the end of ctx.
 func runStorm(ctx context.Context, slots *natsfs.Slots, dirs []string, votes [][]byte, bound time.Duration) stormResult {
 	latencies := make([]atomic.Int64, len(dirs))
-	var failed atomic.Int64
+	var written, failed atomic.Int64
 	var first error
 	var once sync.Once
 	var all sync.WaitGroup
@@ -253,6 +255,7 @@ func runStorm(ctx context.Context, slots *natsfs.Slots, dirs []string, votes [][
 					failed.Add(1)
 					return
 				}
+				written.Add(1)
 			}
 			latencies[i].Store(int64(max(1, time.Since(start))))
 		})
@@ -275,6 +278,9 @@ func runStorm(ctx context.Context, slots *natsfs.Slots, dirs []string, votes [][
 		}
 	}
 	s.finished = len(s.latencies)
+	if !s.drained() {
+		s.progress = float64(written.Load()) / float64(len(dirs)*len(votes))
+	}
 	if s.failed > 0 {
 		once.Do(func() {}) // first is set once this returns
 		s.first = first

@@ -629,7 +629,7 @@ func serverLines(rounds []measure.Round) []string {
 func (f *Finding) caseOf(run *Run, limit *profiles.Limit, all []measure.Round) cause.Case {
 	rounds := beyond(limit, all)
 	c := cause.Case{
-		FileSystem: run.Volume.FileSystem, Rounds: rounds, Throughout: throughout(limit, all), Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
+		FileSystem: run.Volume.FileSystem, CPUs: run.Host.CPUs, Rounds: rounds, Throughout: throughout(limit, all), Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
 	}
 	switch limit.Metric {
 	case lostMetric:
@@ -677,11 +677,18 @@ const leadersMetric = "leaders_lost"
 const lostMetric = "lost_messages"
 
 // drain is how long the worst of some storms would have taken in seconds, had
-// it gone on at its rate after it was cut; infinite when none was done by then.
+// it gone on at its rate after it was cut; infinite when nothing was done by then.
+// That rate is one of writes, since groups end late: all of them make their first
+// write before most make their second.
 func drain(rounds []measure.Round) float64 {
 	worst := 0.0
 	for _, r := range rounds {
-		if d := r.Distribution; d != nil {
+		d := r.Distribution
+		switch {
+		case d == nil:
+		case r.Progress > 0:
+			worst = max(worst, r.Elapsed/r.Progress)
+		default:
 			worst = max(worst, r.Elapsed*float64(d.Count()+d.Lost())/float64(d.Count()))
 		}
 	}

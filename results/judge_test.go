@@ -277,6 +277,29 @@ func TestJudgeRoundWithoutData(t *testing.T) {
 	}
 }
 
+// TestJudgeCutStorm: how long a storm that was cut would have taken is told by its
+// writes, since its groups end late; lost processors are held against that.
+func TestJudgeCutStorm(t *testing.T) {
+	for _, test := range []struct {
+		progress, steal float64
+		want            Status
+	}{
+		{.6, .3, Inconclusive}, // 6.7 s, and 1.7 times the bound is what the loss explains at most 2.9 times of
+		{.6, .1, Fail},
+		{.1, .3, Fail},
+		{0, .3, Fail}, // as nothing was done
+	} {
+		round := latencies(ops{20, 3 * time.Second})
+		round.Distribution.Unfinished, round.Elapsed, round.Progress = 1980, 4, test.progress
+		round.Context.CPU = &measure.CPU{Steal: test.steal}
+		run := runOf(t, []measure.Round{round}, "disk.storm max < 4s")
+		run.Measurements[0].Metric = stormMetric
+		if v := Judge(run); v.Status != test.want {
+			t.Errorf("%.0f %% done, %.0f %% of the processors lost: %s (%s), want %s", 100*test.progress, 100*test.steal, v.Status, v.Findings[0].Reason, test.want)
+		}
+	}
+}
+
 // TestJudgeRun changes a run that passes and holds what the verdict becomes.
 func TestJudgeRun(t *testing.T) {
 	noCPU := measure.Context{CPU: &measure.CPU{Steal: .7}}

@@ -40,6 +40,7 @@ func (c Cause) OfHost() bool { return c.Name == CPU || c.Name == Memory }
 // Case is a latency to be explained.
 type Case struct {
 	FileSystem string // type, as the kernel names it
+	CPUs       int    // of the machine; 0 when nobody knows
 	// Rounds are those beyond their bound, with the operations' distribution
 	// where there is one.
 	Rounds []measure.Round
@@ -82,31 +83,39 @@ const (
 	ioSilent       = 0.05 // PSI io some: nobody waits for a block device
 )
 
-// rules are asked in order; the first that speaks is the cause. Slots come
-// first because a queue before the disk makes a slow device look idle, the
-// machine's own shortages before the volume's.
-var rules = []func(Case) (Cause, bool){
-	lost, slots, cpu, memory, throttle, device, fileSystem,
-}
+// rules are asked in order; the first that speaks is the cause. The machine's own
+// shortages come before the volume's. Slots come before those of a latency, because
+// a queue before the disk makes a slow device look idle; but behind few slots nearly
+// all of a storm's time is spent in line whatever made it long, so of the whole they
+// are asked after the processors.
+var (
+	rules        = []rule{lost, slots, cpu, memory, throttle, device, fileSystem, maybeCPU}
+	rulesOfWhole = []rule{lost, cpu, slots, memory, throttle, device, fileSystem, maybeCPU}
+)
+
+type rule func(Case) (Cause, bool)
 
 // Find names the cause of a latency.
 func Find(c Case) Cause {
-	for _, rule := range rules {
-		if found, ok := rule(c); ok {
+	asked := rules
+	if c.Kind == Whole {
+		asked = rulesOfWhole
+	}
+	for _, speaks := range asked {
+		if found, ok := speaks(c); ok {
 			return found
 		}
-	}
-	if found, ok := maybeCPU(c); ok {
-		return found
 	}
 	return Cause{Name: Unknown, Evidence: seen(c)}
 }
 
-// maybeCPU: some operations are slow, nothing that was seen explains it, and this
-// machine kept processors from us. Who would blame the volume for it?
+// maybeCPU: nothing that was seen explains that some operations are slow, or that one
+// is as long as a processor may have been missing, and this machine kept processors
+// from us. Who would blame the volume for it?
 func maybeCPU(c Case) (Cause, bool) {
 	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
-	if c.Kind != Share || c.Throughout || lost < cpuLost {
+	may := c.Kind == Share && !c.Throughout || c.Kind == Longest && c.within(float64(c.CPUs))
+	if !may || lost < cpuLost || lost < cpuMuch && !every(c.Rounds, timed) {
 		return Cause{}, false
 	}
 	return Cause{CPU, append([]string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time, and nothing else was seen", 100*lost)}, seen(c)...)}, true
@@ -186,8 +195,8 @@ func cpu(c Case) (Cause, bool) {
 // volume's.
 func (c Case) explainedBy(lost float64) bool {
 	switch c.Kind {
-	case Longest: // an operation waits about as long for a processor as one was missing
-		return every(c.Rounds, func(r measure.Round) bool { return longest(r) <= 2*r.Context.CPULost()*r.Elapsed })
+	case Longest: // an operation waits about as long for a processor as one of two was missing
+		return (lost >= cpuMuch || every(c.Rounds, timed)) && c.within(2)
 	case Share: // operations are late while a processor is missing, and for a while after
 		return lost >= cpuMuch && !c.Throughout || slowShare(c) <= 1.5*lost
 	}
@@ -196,9 +205,20 @@ func (c Case) explainedBy(lost float64) bool {
 	return c.Shortfall > 0 && c.Shortfall*math.Pow(1-lost, 3) < 1
 }
 
+// within says whether in every round the longest operation took no longer than the
+// time that so many processors lost together.
+func (c Case) within(processors float64) bool {
+	return every(c.Rounds, func(r measure.Round) bool { return longest(r) <= processors*r.Context.CPULost()*r.Elapsed })
+}
+
 func every(rounds []measure.Round, holds func(measure.Round) bool) bool {
 	return !slices.ContainsFunc(rounds, func(r measure.Round) bool { return !holds(r) })
 }
+
+// timed says whether each operation of a round has a latency. One that failed has
+// none, and neither has a count of lost leaders: only a machine that is short of much
+// does that.
+func timed(r measure.Round) bool { return r.Distribution != nil && r.Distribution.Failed == 0 }
 
 // longest is the longest operation of a round in seconds, given up ones
 // included.
@@ -222,7 +242,8 @@ func slowShare(c Case) float64 {
 	slow, elapsed := 0.0, 0.0
 	for _, r := range c.Rounds {
 		elapsed += r.Elapsed
-		if r.Distribution == nil {
+		if r.Distribution == nil { // a count has no times
+			slow += r.Elapsed
 			continue
 		}
 		for _, slice := range r.Distribution.Slices() {

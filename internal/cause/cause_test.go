@@ -142,6 +142,21 @@ func TestFindSlots(t *testing.T) {
 	}
 }
 
+// TestStormOnABusyMachine: behind few slots a storm spends its time in line whatever
+// made it long, so lost processors are asked first.
+func TestStormOnABusyMachine(t *testing.T) {
+	recorder := measure.NewRecorder(1, time.Second)
+	recorder.Shard(0).Record(time.Second, time.Second)
+	d := recorder.Distribution()
+	d.Unfinished = 90
+	for steal, want := range map[float64]Name{.4: CPU, .2: Slots} {
+		around := observed{steal: steal}.context()
+		around.Slots = &measure.SlotWaits{Slots: 6, Waiters: 84}
+		round := measure.Round{Elapsed: 4, Context: around, Distribution: d}
+		check(t, Find(Case{FileSystem: "ext4", Kind: Whole, Shortfall: 3, Rounds: []measure.Round{round}}), want, "")
+	}
+}
+
 // TestFindOverRounds shows that a cause has to hold over the rounds together,
 // as far as they could be observed.
 func TestFindOverRounds(t *testing.T) {
@@ -182,6 +197,14 @@ func TestCPUMustExplain(t *testing.T) {
 		all[i], one[i] = 30*time.Millisecond, time.Millisecond
 	}
 	one[7] = 30 * time.Millisecond
+	failed := func(r measure.Round) measure.Round {
+		r.Distribution.Failed = 3
+		return r
+	}
+	withDevice := func(r measure.Round) measure.Round {
+		r.Context.Device = &measure.Device{Name: "vdb", Busy: .95, FlushSeconds: 1}
+		return r
+	}
 	tests := []struct {
 		name  string
 		kind  Kind
@@ -193,15 +216,24 @@ func TestCPUMustExplain(t *testing.T) {
 		{"all operations are slow and most of the time is lost", Share, record(2, all...), .7, CPU},
 		{"some operations are slow and a third of the time is lost", Share, record(2, one...), .33, CPU},
 		{"some operations are slow and hardly any time is lost", Share, record(2, one...), .04, Unknown},
-		{"a stall that is longer than what was lost", Longest, record(6, 5*time.Second), .4, Unknown},
+		{"a stall that is longer than what was lost", Longest, record(6, 5*time.Second), .1, Unknown},
 		{"a stall that is shorter than what was lost", Longest, record(2, 500*time.Millisecond), .5, CPU},
+		{"a stall that is longer than what was lost of two of eight processors, and a busy device", Longest, withDevice(record(6, 2*time.Second)), .05, Device},
+		{"a stall of as long as one of eight processors was missing", Longest, record(6, 2*time.Second), .05, CPU},
+		{"a stall that is longer than that", Longest, record(6, 2500*time.Millisecond), .05, Unknown},
+		{"some operations failed and little time is lost", Longest, failed(record(6, 500*time.Millisecond)), .1, Unknown},
+		{"some operations failed and much of the time is lost", Longest, failed(record(6, 500*time.Millisecond)), .2, CPU},
+		{"a leader was lost and little time with it", Share, measure.Round{Elapsed: 2}, .19, Unknown},
+		{"a leader was lost and much of the time with it", Share, measure.Round{Elapsed: 2}, .2, CPU},
 		{"a storm that would have drained in time", Whole, record(4, 4*time.Second), .5, CPU},
 		{"a storm that would not have drained in time", Whole, record(4, 4*time.Second), .2, Unknown},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			tt.round.Context = observed{steal: tt.steal}.context()
-			check(t, Find(Case{FileSystem: "ext4", Kind: tt.kind, Bound: .01, Shortfall: 3, Throughout: strings.HasPrefix(tt.name, "all"), Rounds: []measure.Round{tt.round}}), tt.want, "")
+			device := tt.round.Context.Device
+			tt.round.Context = observed{steal: tt.steal, noDevice: true}.context()
+			tt.round.Context.Device = device
+			check(t, Find(Case{FileSystem: "ext4", CPUs: 8, Kind: tt.kind, Bound: .01, Shortfall: 3, Throughout: strings.HasPrefix(tt.name, "all"), Rounds: []measure.Round{tt.round}}), tt.want, "")
 		})
 	}
 }

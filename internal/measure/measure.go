@@ -42,7 +42,10 @@ type Round struct {
 	Context      Context       `json:"context"`
 	Distribution *Distribution `json:"distribution,omitempty"`
 	Value        *float64      `json:"value,omitempty"`
-	Series       *Series       `json:"series,omitempty"`
+	// Progress is the share of its work (0 to 1) that a round had done when it was
+	// cut; 0 where the round was not cut, or it is not known.
+	Progress float64 `json:"progress,omitempty"`
+	Series   *Series `json:"series,omitempty"`
 }
 
 // Series is a value over time, such as the lag of a group.

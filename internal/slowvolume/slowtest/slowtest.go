@@ -1,7 +1,7 @@
 // Package slowtest makes volumes with faults for tests. Where the machine
 // cannot make one, the test is skipped with the reason, or fails when the
 // environment variable STOREBENCH_REQUIRE names what is missing: "fuse",
-// "loop" or "cgroup", several with commas.
+// "loop", "strace" or "cgroup", several with commas.
 package slowtest
 
 import (

@@ -31,6 +31,9 @@ const (
 	// overtime is how long a round that has begun may go on after the budget,
 	// so that a volume that hangs near the end is told from one that is slow.
 	overtime = 2 * time.Second
+	// answerWait is how long a volume has to show that it answers when a round was
+	// ended by the end of the budget.
+	answerWait = time.Second
 	// lateClosing bounds the removal on a volume that gave no answer when the
 	// budget is already spent, and lateGrace each wait for a process's end.
 	lateClosing = 700 * time.Millisecond

@@ -189,7 +189,9 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 		return err
 	}
 	sampler := measure.StartContext("")
-	err = p.await(ctx, e.within(s.Warmup+s.Duration+s.probe.Info().Extra+silence), func(ev event) {
+	whole := s.Warmup + s.Duration + s.probe.Info().Extra + silence
+	wait := e.within(whole)
+	err = p.await(ctx, wait, func(ev event) {
 		e.merge(s, ev.Measurements)
 		s.Peak = max(s.Peak, ev.Peak)
 		if ev.Cut {
@@ -197,10 +199,25 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 		}
 	})
 	err = errors.Join(err, e.bury(p, s, err))
-	if lost := sampler.Stop().CPULost(); errors.Is(err, errNoAnswer) && lost > starved {
+	lost := sampler.Stop().CPULost()
+	switch {
+	case !errors.Is(err, errNoAnswer):
+	case lost > starved:
 		return fmt.Errorf("%w: this machine kept its processors from us %.0f %% of the time (%w)", errStarved, 100*lost, err)
+	case wait < whole && !errors.Is(err, errBlocked) && e.answers(ctx):
+		return fmt.Errorf("%w: it was ended after %v", errLate, wait.Round(time.Millisecond))
 	}
 	return err
+}
+
+// errLate is the error of a round that the end of the budget cut short while the
+// volume answered: it would have had more time, so it says nothing of the volume.
+var errLate = errors.New("the round did not fit into the rest of the budget")
+
+// answers says whether the volume takes a small durable write at once.
+func (e *engine) answers(ctx context.Context) bool {
+	touch := touchTask{Scratch: e.main().scratch, Bytes: canaryBytes}
+	return e.call(ctx, "touch", task{Touch: &touch}, answerWait, func(event) {}) == nil
 }
 
 // raftTask is what the Raft group of a step stands on besides the volume; nil for
@@ -254,10 +271,14 @@ func (e *engine) bury(p *process, s *plannedStep, outcome error) error {
 		return nil // it was not given the time that a volume has
 	}
 	if !gone {
-		return fmt.Errorf("%w from process %d, which is blocked in the kernel and was left behind", errNoAnswer, p.cmd.Process.Pid)
+		return fmt.Errorf("%w from process %d, which is %w and was left behind", errNoAnswer, p.cmd.Process.Pid, errBlocked)
 	}
 	return nil
 }
+
+// errBlocked is in the error of a process that nothing ends: it waits for the
+// volume.
+var errBlocked = errors.New("blocked in the kernel")
 
 // failed makes an incident of a round's error and decides what may follow it.
 func (e *engine) failed(ctx context.Context, s *plannedStep, err error) {
@@ -265,6 +286,9 @@ func (e *engine) failed(ctx context.Context, s *plannedStep, err error) {
 	switch {
 	case errors.Is(err, errNoAnswer), errors.Is(err, errStarved):
 		e.halt(s, err)
+	case errors.Is(err, errLate):
+		s.done--
+		e.outOfTime(s)
 	case ctx.Err() != nil:
 		e.halt(s, context.Cause(ctx))
 	case errors.As(err, &we) && we.Kind == kindVolume:

@@ -165,7 +165,9 @@ func behaviourOf(measured []measure.Measurement) *behaviour {
 			}
 		}
 	}
-	b.P99 = propose.Quantile(0.99)
+	if propose.Count() > 0 {
+		b.P99 = propose.Quantile(0.99)
+	}
 	return b
 }
 
@@ -174,7 +176,7 @@ func (b *behaviour) add(metric string, r measure.Round) {
 	case "formed": // of every round, whatever came of it
 		b.Rounds++
 		b.Unformed += int(d.Unfinished)
-		b.Formed = max(b.Formed, d.Max())
+		b.Formed = max(b.Formed, longest(d))
 		for _, line := range r.Context.Log {
 			_, text, _ := strings.Cut(line, ": ")
 			b.Lines[string(serverlog.Parse(text).Kind)]++
@@ -186,8 +188,16 @@ func (b *behaviour) add(metric string, r measure.Round) {
 	case "ack", "pause":
 		b.Published += d.Count() + d.Lost()
 		b.Refused += d.Lost()
-		b.Longest = max(b.Longest, d.Max())
+		b.Longest = max(b.Longest, longest(d))
 	}
+}
+
+// longest is the longest operation in seconds; 0 where none has ended.
+func longest(d *measure.Distribution) float64 {
+	if d.Count() == 0 {
+		return 0
+	}
+	return d.Max()
 }
 
 // raftTable is the table in docs/accuracy.md.

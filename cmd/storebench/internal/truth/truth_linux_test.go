@@ -200,10 +200,12 @@ func (row truth) ask(t *testing.T, args []string) answer {
 }
 
 // disturbed says that the answer is not the row's, on a machine that kept
-// processors from the run. A false fail is one on any machine.
+// processors from the run. A false fail is one on any machine, and so is a false
+// pass.
 func (a answer) disturbed(row truth) bool {
-	falseFail := a.run.Verdict.Status == results.Fail && !slices.Contains(row.want, results.Fail)
-	return a.run.Lost() >= 0.02 && !falseFail && len(a.wrong(row))+len(a.blamed(row)) > 0
+	status := a.run.Verdict.Status
+	wrong := (status == results.Fail || status == results.Pass) && !slices.Contains(row.want, status)
+	return a.run.Lost() >= programtest.Loud && !wrong && len(a.wrong(row))+len(a.blamed(row)) > 0
 }
 
 func (a answer) inconclusive(row truth) bool {
