@@ -21,6 +21,10 @@ const (
 	// shared disks, less than what credits of cloud volumes make (their base
 	// rates are a fifth of the burst and less).
 	slowdown = 3.0
+	// unhurried is what an operation must take after the change, in seconds: at less
+	// than a millisecond each, the etcd recipe's bound is kept ten times over, and on a
+	// shared machine 50 µs become 200 for reasons that are none of the volume's.
+	unhurried = 1e-3
 	// evenBefore and evenAfter are how many of the slices before and after must
 	// lie on their own side of the change: a stall is no change of pace, and a
 	// credit that fills up between two steps is spent again at once.
@@ -142,7 +146,7 @@ func changeOf(moments []moment, by func(moment) float64) (best change, found boo
 // how clearly.
 func clearly(early, late sorted) (clear float64, is bool) {
 	before := early.median()
-	if before <= 0 || late.median() < slowdown*before {
+	if before <= 0 || late.median() < max(unhurried, slowdown*before) {
 		return 0, false
 	}
 	even, slow := 1-early.above(2*before), late.above(2*before)

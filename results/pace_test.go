@@ -60,6 +60,12 @@ func TestPace(t *testing.T) {
 			}
 			return fast
 		}, ""},
+		{"much slower, and still in no time", func(run, _ float64) time.Duration {
+			if run > 15 {
+				return 900 * time.Microsecond
+			}
+			return 100 * time.Microsecond
+		}, ""},
 		{"a credit that fills up between rounds", func(_, round float64) time.Duration {
 			if round > 0.4 {
 				return slow
