@@ -51,7 +51,8 @@ Everything is written to one scratch directory inside DIR, which is removed.
 
 Where a step runs a Raft group of three servers, DIR is under the one that --place
 says, and the other two stand in memory. Each --target puts a further volume under
-one of them; without DIR the first --target is DIR.
+one of them; without DIR, and without a store_dir in a --nats-config, the first
+--target is DIR.
 
 Exit codes: 0 pass (warnings included), 1 the tool failed, 2 usage, 3 fail,
 4 inconclusive, 130 interrupted.`,
@@ -218,9 +219,10 @@ func (f *checkFlags) readConfig() (*natsfs.Config, error) {
 	return &config, nil
 }
 
-// directories are the one to check, and those on further volumes.
+// directories are the one to check, and those on further volumes. The first
+// target is the one to check only where nothing else says which.
 func (f *checkFlags) directories(args []string, config *natsfs.Config) (dir string, further []string, err error) {
-	if len(args) == 0 && len(f.targets) > 0 {
+	if len(args) == 0 && len(f.targets) > 0 && (config == nil || config.StoreDir == "") {
 		return f.targets[0], f.targets[1:], nil
 	}
 	dir, err = targetDir(args, config)
