@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -244,12 +246,29 @@ func kindOf(err error) errorKind {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return kindSpace
 	}
-	for _, fault := range []error{syscall.EIO, syscall.EROFS, syscall.ESTALE, syscall.ENODEV, syscall.ENXIO, syscall.ETIMEDOUT} {
-		if errors.Is(err, fault) {
-			return kindVolume
-		}
+	isFault := func(fault error) bool { return errors.Is(err, fault) }
+	if slices.ContainsFunc(faults, isFault) || slices.ContainsFunc(systemFaults, isFault) || deadServer(err) {
+		return kindVolume
 	}
 	return kindTool
+}
+
+// faults are the errors of a disk, or of the server behind it. systemFaults are
+// those that mean this on one system alone.
+var faults = []error{syscall.EIO, syscall.EROFS, syscall.ESTALE, syscall.ENODEV, syscall.ENXIO, syscall.ETIMEDOUT}
+
+// deadServer says whether an error is that of a file whose FUSE server died. The
+// same of a connection is none of the volume's.
+func deadServer(err error) bool {
+	switch e := err.(type) {
+	case *fs.PathError, *os.LinkError:
+		return errors.Is(err, syscall.ENOTCONN) || errors.Is(err, syscall.ECONNABORTED)
+	case interface{ Unwrap() error }:
+		return deadServer(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), deadServer)
+	}
+	return false
 }
 
 // canaryBytes is the size of the canary's write: etcd's recipe, as raw-sync.
