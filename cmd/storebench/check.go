@@ -115,7 +115,7 @@ func (f *checkFlags) run(cmd *cobra.Command, args []string) error {
 // runAndReport runs what was asked for, writes the report and saves the run; its
 // error is the exit code of the verdict.
 func runAndReport(cmd *cobra.Command, req engine.Request, out *outputs, failOnWarn bool) error {
-	if err := out.check(); err != nil {
+	if err := out.check(cmd.Context()); err != nil {
 		return err
 	}
 	show := newProgress(os.Stderr, out.quiet)

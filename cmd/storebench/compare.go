@@ -42,7 +42,7 @@ have nothing in common.`,
 			if err != nil {
 				return asUsage(err)
 			}
-			if err := out.check(); err != nil {
+			if err := out.check(cmd.Context()); err != nil {
 				return err
 			}
 			unwritten := out.write(cmd.Context(), cmd.OutOrStdout(), tellComparison(compared))

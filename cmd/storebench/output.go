@@ -56,14 +56,14 @@ func (o *outputs) addDetail(cmd *cobra.Command) {
 
 // check finds every mistake before anything is measured. Plain text goes to
 // stdout unless something else does.
-func (o *outputs) check() error {
+func (o *outputs) check(ctx context.Context) error {
 	if o.quiet && o.verbose {
 		return usagef("--quiet and --verbose are opposites: give one")
 	}
 	o.parsed = nil
 	taken := map[string]bool{}
 	for _, spec := range o.specs {
-		out, err := o.parse(spec)
+		out, err := o.parse(ctx, spec)
 		if err != nil {
 			return err
 		}
@@ -83,7 +83,7 @@ func (o *outputs) check() error {
 	return nil
 }
 
-func (o *outputs) parse(spec string) (output, error) {
+func (o *outputs) parse(ctx context.Context, spec string) (output, error) {
 	name, file, toFile := strings.Cut(spec, "=")
 	format, err := render.Find(name)
 	if err != nil {
@@ -95,7 +95,7 @@ func (o *outputs) parse(spec string) (output, error) {
 	if toFile && file == "" {
 		return output{}, usagef("-o %s: a file name is missing after the equals sign", spec)
 	}
-	to, err := findPlace(file)
+	to, err := findPlace(ctx, file)
 	return output{format, to}, err
 }
 

@@ -38,7 +38,7 @@ saved runs.`,
 			if run.Profile.Limits, err = withLimits(run.Profile.Limits, limits); err != nil {
 				return err
 			}
-			if err := out.check(); err != nil {
+			if err := out.check(cmd.Context()); err != nil {
 				return err
 			}
 			unwritten := out.write(cmd.Context(), cmd.OutOrStdout(), out.report(render.NewReport(run)))

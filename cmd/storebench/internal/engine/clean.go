@@ -17,7 +17,7 @@ type Cleaned struct {
 func Clean(ctx context.Context, dir string) ([]Cleaned, error) {
 	e := &engine{req: Request{Dir: dir}}
 	found := leftovers{}
-	err := e.call(ctx, "look", task{Leftovers: &leftoversTask{Dir: dir}}, silence, func(ev event) {
+	err := call(ctx, "look", task{Leftovers: &leftoversTask{Dir: dir}}, silence, func(ev event) {
 		if ev.Leftovers != nil {
 			found = *ev.Leftovers
 		}

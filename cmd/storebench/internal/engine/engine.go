@@ -215,7 +215,7 @@ func (e *engine) incident(kind results.IncidentKind, step string, round int, det
 }
 
 // call runs a worker for a short task and waits for its end.
-func (e *engine) call(ctx context.Context, name string, t task, wait time.Duration, each func(event)) error {
+func call(ctx context.Context, name string, t task, wait time.Duration, each func(event)) error {
 	p, err := start(name, t)
 	if err != nil {
 		return err
@@ -245,19 +245,7 @@ func (e *engine) within(wait time.Duration) time.Duration {
 
 func (e *engine) clear(ctx context.Context, t clearTask, wait time.Duration) error {
 	t.Wait = wait - 200*time.Millisecond
-	return e.call(ctx, "clear", task{Clear: &t}, wait, func(event) {})
-}
-
-// Save writes a file through a worker, so that a hung volume under the user's
-// home cannot keep the program. It returns within wait.
-func Save(ctx context.Context, path string, data []byte, wait time.Duration) error {
-	p, err := start("save", task{Save: &saveTask{Path: path, Data: data}})
-	if err != nil {
-		return err
-	}
-	err = p.await(ctx, wait, func(event) {})
-	p.stop(100 * time.Millisecond)
-	return err
+	return call(ctx, "clear", task{Clear: &t}, wait, func(event) {})
 }
 
 // merge adds a round's measurements to the run's.

@@ -96,7 +96,7 @@ func (e *engine) look(ctx context.Context) error {
 // directory means what the user meant; only the worker resolves it.
 func (e *engine) inspect(ctx context.Context, g *ground) error {
 	look := inspectTask{Dir: g.asked, Memory: g.kind == groundMemory}
-	err := e.call(ctx, "inspect", task{Inspect: &look}, e.within(silence), func(ev event) {
+	err := call(ctx, "inspect", task{Inspect: &look}, e.within(silence), func(ev event) {
 		if ev.Inspection != nil {
 			g.inspection = *ev.Inspection
 		}

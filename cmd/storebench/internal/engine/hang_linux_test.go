@@ -61,6 +61,32 @@ func TestHungFromTheStart(t *testing.T) {
 	}
 }
 
+// TestHungWhereTheReportGoes: the look at where a report is to go must not keep the
+// program, whose thread in the kernel no signal would end.
+func TestHungWhereTheReportGoes(t *testing.T) {
+	volume := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
+	for _, format := range []string{"json", "text"} {
+		if err := volume.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		o := programtest.Run(t, "check", t.TempDir(), "--profile", "quick", "-o", format+"="+filepath.Join(volume.Path(), "run.out"))
+		if err := volume.Continue(); err != nil {
+			t.Fatal(err)
+		}
+		programtest.RequireCode(t, o, 2)
+		if !strings.Contains(o.Stderr, "did not answer") {
+			t.Errorf("it says: %s", o.Stderr)
+		}
+		if o.Took > 8*time.Second {
+			t.Errorf("it took %v, the look takes 3s", o.Took)
+		}
+	}
+	programtest.WaitFor(t, "the looks that were left behind", 20*time.Second, func() bool {
+		entries, err := os.ReadDir(volume.Path())
+		return err == nil && len(entries) == 0
+	})
+}
+
 func TestKilledRunIsFoundAgain(t *testing.T) {
 	volume := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
 	run := programtest.Command(t, programtest.Path, "check", volume.Path(), "--only", "raw-sync")

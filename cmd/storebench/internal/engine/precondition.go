@@ -38,7 +38,7 @@ func (e *engine) preconditionOne(ctx context.Context, g *ground) error {
 	e.tell(Progress{Note: fmt.Sprintf("preconditioning %s: writing %s", g.Facts.Path, size(bytes))})
 	begin := time.Now()
 	wait := silence + time.Duration(float64(bytes)/preconditionRate*float64(time.Second))
-	err := e.call(ctx, "precondition", task{Touch: &touchTask{Scratch: g.scratch, Bytes: bytes, Seed: e.rand.Uint64()}}, wait, func(event) {})
+	err := call(ctx, "precondition", task{Touch: &touchTask{Scratch: g.scratch, Bytes: bytes, Seed: e.rand.Uint64()}}, wait, func(event) {})
 	took := time.Since(begin)
 	e.deadline = e.deadline.Add(took)
 	if slices.Contains(g.Facts.MountOptions, "discard") {

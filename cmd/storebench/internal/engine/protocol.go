@@ -27,6 +27,7 @@ type task struct {
 
 	Leftovers *leftoversTask `json:"leftovers,omitempty"`
 	Touch     *touchTask     `json:"touch,omitempty"`
+	Output    *outputTask    `json:"output,omitempty"`
 }
 
 // inspectTask looks at a directory before anything is written there.
@@ -119,11 +120,17 @@ type saveTask struct {
 	Data []byte `json:"data"`
 }
 
+// outputTask looks at where a report is to go.
+type outputTask struct {
+	File string `json:"file"` // as the user named it
+}
+
 // event is one line from a worker. Done or Err is the last one of a task,
 // except for the keeper, which goes on after its Kept.
 type event struct {
 	Inspection   *inspection           `json:"inspection,omitempty"`
 	Leftovers    *leftovers            `json:"leftovers,omitempty"`
+	Output       *Output               `json:"output,omitempty"`
 	Kept         *kept                 `json:"kept,omitempty"`
 	Space        *volume.Free          `json:"space,omitempty"`
 	Canary       float64               `json:"canary_seconds,omitempty"`

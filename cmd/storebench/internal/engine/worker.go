@@ -69,6 +69,10 @@ func (w *worker) do(ctx context.Context, t task) error {
 		return clear(ctx, *t.Clear)
 	case t.Save != nil:
 		return save(*t.Save)
+	case t.Output != nil:
+		found, err := lookAt(t.Output.File)
+		w.send(event{Output: &found})
+		return err
 	case t.Leftovers != nil:
 		if err := volume.CheckTarget(t.Leftovers.Dir); err != nil {
 			return err
@@ -190,58 +194,10 @@ func clear(ctx context.Context, t clearTask) error {
 	return scratch.Remove(ctx)
 }
 
-// save writes a regular file whole or not at all: beside the old one, then a
-// rename, so that a full disk or a kill leaves the old one. A device or a pipe
-// is written to as it is.
-func save(t saveTask) error {
-	path := t.Path
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return writeInto(path, t.Data)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("make the directory for %s: %w", path, err)
-	}
-	beside := filepath.Join(filepath.Dir(path), fmt.Sprintf(".storebench-%d.tmp", os.Getpid()))
-	f, err := os.OpenFile(beside, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666) // less the umask
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	if info, err := os.Stat(path); err == nil {
-		_ = f.Chmod(info.Mode().Perm()) // a replaced file stays as private as it was, as far as we may
-	}
-	_, err = f.Write(t.Data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(beside, path)
-	}
-	if errors.Is(err, syscall.EBUSY) { // something is mounted on it, as on a file of a container's host
-		return errors.Join(writeInto(path, t.Data), os.Remove(beside))
-	}
-	if err != nil {
-		return errors.Join(fmt.Errorf("write %s: %w", path, err), os.Remove(beside))
-	}
-	return nil
-}
-
-func writeInto(path string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
-
 // kindOf says who is to blame for an error.
 func kindOf(err error) errorKind {
 	switch {
-	case errors.Is(err, volume.ErrUnusable):
+	case errors.Is(err, volume.ErrUnusable), errors.Is(err, ErrUsage):
 		return kindUsage
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return kindSpace
