@@ -8,6 +8,7 @@ import (
 
 	"storebench/cmd/storebench/internal/engine"
 	"storebench/internal/natscluster"
+	"storebench/internal/natsfs"
 )
 
 // raftFlags say what the Raft groups of a run are made of, as typed.
@@ -41,7 +42,10 @@ func (f *raftFlags) apply(cmd *cobra.Command, o *engine.Options) error {
 		return usagef("--nats-server: %w", err)
 	}
 	o.Server = engine.Server{Program: path, Version: version}
-	return nil
+	if !natsfs.TakesSlots(version) {
+		o.Server.Slots, _, err = natsfs.SlotsOf(version, o.CPUs)
+	}
+	return asUsage(err)
 }
 
 // checkNamed refuses flags that were given as nothing, as an unset variable of a

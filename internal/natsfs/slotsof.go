@@ -2,6 +2,8 @@ package natsfs
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -39,12 +41,12 @@ func SlotsOf(version string, cores int) (slots int, note string, err error) {
 	if cores < 1 {
 		return 0, "", fmt.Errorf("%d cores: a nats-server has at least 1", cores)
 	}
-	minor, patch, err := parseServerVersion(version)
+	major, minor, patch, err := parseServerVersion(version)
 	if err != nil {
 		return 0, "", err
 	}
 	line, ok := slotsByLine[minor]
-	if !ok {
+	if !ok || major != 2 {
 		return 0, "", fmt.Errorf("nats-server version %q: the slots of 2.10 to 2.15 are known (there is no 2.13); give --max-concurrent-io for another", version)
 	}
 	if patch < 0 {
@@ -86,37 +88,37 @@ func coreSlots(cores int) int {
 	return min(16, max(MinSlots, cores))
 }
 
-// parseServerVersion returns the minor version and the patch, -1 without one.
-// What follows the patch ("-RC.1", "-binary") is left out.
-func parseServerVersion(version string) (minor, patch int, err error) {
+// parseServerVersion returns the parts of a version, of which the patch is -1 where
+// there is none. What follows the patch ("-RC.1", "-binary") is left out.
+func parseServerVersion(version string) (major, minor, patch int, err error) {
 	bad := fmt.Errorf("nats-server version %q: write it as 2.12 or 2.12.14", version)
 	core := strings.TrimPrefix(strings.TrimSpace(version), "v")
 	core, _, _ = strings.Cut(core, "-")
 	parts := strings.Split(core, ".")
 	if len(parts) < 2 || len(parts) > 3 {
-		return 0, 0, bad
+		return 0, 0, 0, bad
 	}
 	numbers := []int{0, 0, -1}
 	for i, p := range parts {
 		n, err := strconv.ParseUint(p, 10, 16)
 		if err != nil {
-			return 0, 0, bad
+			return 0, 0, 0, bad
 		}
 		numbers[i] = int(n)
 	}
-	if numbers[0] != 2 {
-		return 0, 0, fmt.Errorf("nats-server version %q: the slots of 2.10 to 2.15 are known; give --max-concurrent-io for another", version)
-	}
-	return numbers[1], numbers[2], nil
+	return numbers[0], numbers[1], numbers[2], nil
 }
 
 // TakesSlots says whether a nats-server of this version knows max_concurrent_io;
-// one that does not refuses a configuration that names it.
+// one that does not refuses a configuration that names it. Versions newer than
+// those that SlotsOf knows do.
 func TakesSlots(version string) bool {
-	minor, patch, err := parseServerVersion(version)
-	if err != nil {
-		return false
+	major, minor, patch, err := parseServerVersion(version)
+	if err != nil || major != 2 {
+		return major > 2
 	}
-	line, ok := slotsByLine[minor]
-	return ok && patch >= line.fixed
+	if line, known := slotsByLine[minor]; known {
+		return patch >= line.fixed
+	}
+	return minor > slices.Max(slices.Collect(maps.Keys(slotsByLine)))
 }

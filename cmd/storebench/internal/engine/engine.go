@@ -164,7 +164,7 @@ func newEngine(req Request, p *plan, limits []profiles.Limit) *engine {
 		rand: rand.New(rand.NewPCG(req.Seed, 1)),
 	}
 	if p.sweep == nil {
-		req.Slots.Judged = p.slots()
+		req.Slots.Judged = p.slots(req.Options)
 	}
 	e.run = &results.Run{
 		Schema: results.Schema, Tool: req.Tool, Started: now.UTC(), Seed: req.Seed, Labels: req.Labels,

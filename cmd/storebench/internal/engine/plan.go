@@ -50,6 +50,8 @@ type Options struct {
 type Server struct {
 	Program string // its file
 	Version string
+	// Slots are its own, where it does not take max_concurrent_io; else 0.
+	Slots int
 }
 
 // Override gives a parameter a value. With an empty Probe it goes to every
@@ -133,11 +135,16 @@ func inPart(left []*plannedStep) string {
 	return " in part"
 }
 
-// slots are the values of max_concurrent_io that the run is judged at.
-func (p *plan) slots() []int {
+// slots are the values of max_concurrent_io that the run is judged at. Those that
+// a server of a Raft group has whatever was asked for are not among them.
+func (p *plan) slots(o Options) []int {
 	var all []int
 	for _, s := range p.steps {
-		n, err := strconv.Atoi(s.Parameters[slotsParameter])
+		value := s.Parameters[slotsParameter]
+		if o.Server.Slots > 0 && s.raft() && !slices.Contains(o.Slots, value) {
+			continue
+		}
+		n, err := strconv.Atoi(value)
 		if err == nil && !s.Informative && !slices.Contains(all, n) {
 			all = append(all, n)
 		}
@@ -170,7 +177,32 @@ func (p *plan) tellUnused(o Options) {
 	}
 	if o.Server.Program != "" && !slices.ContainsFunc(p.steps, (*plannedStep).raft) {
 		p.notes = append(p.notes, "--nats-server runs nowhere: no chosen step has a Raft group")
+		return
 	}
+	if o.overrulesSlots() {
+		p.notes = append(p.notes, fmt.Sprintf("nats-server %s does not take max_concurrent_io: the steps with a Raft group run once, with the %d slots that it has by itself here", o.Server.Version, o.Server.Slots))
+	}
+}
+
+// overrulesSlots says whether other slots were asked for than the servers of a Raft
+// group have.
+func (o Options) overrulesSlots() bool {
+	if o.Server.Slots == 0 {
+		return false
+	}
+	asked := slices.Clone(o.Slots)
+	for _, ov := range o.Set {
+		if ov.Parameter == slotsParameter {
+			asked = append(asked, ov.Value)
+		}
+	}
+	for _, s := range o.Profile.Steps {
+		if value, has := s.Set[slotsParameter]; has && standsOnPeers(s) {
+			asked = append(asked, value)
+		}
+	}
+	own := strconv.Itoa(o.Server.Slots)
+	return slices.ContainsFunc(asked, func(value string) bool { return value != own })
 }
 
 // addNeeds adds up what the rounds take. A sweep's cells are many, and each
@@ -395,8 +427,8 @@ func nameVariants(variants []*plannedStep, names []string) {
 }
 
 // parametersOf gathers a step's parameters: the workload's, then the step's,
-// then what the user says. named are those that label its measurements: all
-// but the workload's, which the whole run shares.
+// then what the user says, then what its server has in any case. named are those
+// that label its measurements: all but the workload's, which the whole run shares.
 func parametersOf(o Options, s profiles.Step, probe probes.Probe) (set map[string]string, named map[string]bool, err error) {
 	set, named = map[string]string{}, map[string]bool{}
 	for name, value := range workload(o.Profile.Workload) {
@@ -420,6 +452,9 @@ func parametersOf(o Options, s profiles.Step, probe probes.Probe) (set map[strin
 		for name, value := range probe.Info().Gently {
 			assign(name, value)
 		}
+	}
+	if o.Server.Slots > 0 && standsOnPeers(s) {
+		set[slotsParameter] = strconv.Itoa(o.Server.Slots)
 	}
 	if value, has := set[slotsParameter]; has {
 		if set[slotsParameter], err = resolveSlots(value, o.CPUs); err != nil {

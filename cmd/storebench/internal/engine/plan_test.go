@@ -333,6 +333,49 @@ func TestPlanUnused(t *testing.T) {
 	}
 }
 
+// TestPlanOwnSlots: a server that does not take max_concurrent_io has its own,
+// whatever is asked of the other steps.
+func TestPlanOwnSlots(t *testing.T) {
+	profile := testProfile()
+	profile.Steps = append(profile.Steps, profiles.Step{Name: "raft", Probe: "raft-propose", Duration: profiles.Duration(time.Second)})
+	disk := []string{"floor", "write max-concurrent-io=4", "write max-concurrent-io=4096", "storm max-concurrent-io=4", "storm max-concurrent-io=4096"}
+	older := Server{Program: "/bin/server", Version: "2.12.4", Slots: 6}
+	asked := []string{"4", "4096"}
+	tests := []struct {
+		name    string
+		options Options
+		steps   []string
+		own     string // slots of the step raft, when it has no variants
+		judged  []int
+		notes   int
+	}{
+		{"it takes them", Options{Slots: asked, Server: Server{Program: "/bin/server", Version: "2.15.2"}},
+			append(slices.Clone(disk), "raft max-concurrent-io=4", "raft max-concurrent-io=4096"), "", []int{4, 4096}, 0},
+		{"it does not", Options{Slots: asked, Server: older}, append(slices.Clone(disk), "raft"), "6", []int{4, 4096}, 1},
+		{"its own were asked for", Options{Slots: []string{"6"}, Server: older}, []string{"floor", "write", "storm", "raft"}, "6", []int{6}, 0},
+		{"nothing was asked for", Options{Only: []string{"raft"}, Server: older}, []string{"raft"}, "6", nil, 0},
+		{"set for the probe", Options{Only: []string{"raft"}, Slots: []string{"6"}, Server: older, Set: []Override{{"raft-propose", slotsParameter, "8,16"}}}, []string{"raft"}, "6", []int{6}, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			test.options.Profile = profile
+			p := planned(t, test.options)
+			if diff := cmp.Diff(test.steps, titles(p)); diff != "" {
+				t.Errorf("steps (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(test.judged, p.slots(test.options)); diff != "" {
+				t.Errorf("slots that are judged (-want +got):\n%s", diff)
+			}
+			if test.own != "" && p.step(t, "raft").Parameters[slotsParameter] != test.own {
+				t.Errorf("the step has %s slots, want %s", p.step(t, "raft").Parameters[slotsParameter], test.own)
+			}
+			if len(p.notes) != test.notes {
+				t.Errorf("notes %q, want %d", p.notes, test.notes)
+			}
+		})
+	}
+}
+
 // TestPlanLinked: what needs the linked-in nats-server is left out beside another.
 func TestPlanLinked(t *testing.T) {
 	variants := func() []*plannedStep {

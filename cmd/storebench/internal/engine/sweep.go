@@ -176,6 +176,9 @@ func (p *plan) least() time.Duration {
 // one into line with its other parameters, of which a note tells.
 func (p *plan) addAxis(o Options, varied Override) error {
 	step, name := o.Profile.Steps[0], varied.Parameter
+	if name == slotsParameter && o.Server.Slots > 0 && standsOnPeers(step) {
+		return fmt.Errorf("nats-server %s does not take max_concurrent_io, so there is nothing to vary: name a nats-server from 2.12.14 or 2.14.4 on, or leave --nats-server out", o.Server.Version)
+	}
 	probe, err := probes.New(step.Probe)
 	if err != nil {
 		return err

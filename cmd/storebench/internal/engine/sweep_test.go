@@ -128,6 +128,26 @@ func TestSweepTurn(t *testing.T) {
 	}
 }
 
+// TestSweepOwnSlots: a server that does not take max_concurrent_io has its own in
+// every cell.
+func TestSweepOwnSlots(t *testing.T) {
+	older := Server{Program: "/bin/server", Version: "2.12.4", Slots: 6}
+	sweep := func(s Sweep) (*plan, error) {
+		s.Probe, s.Rounds = "raft-propose", 2
+		return planSweep(&Options{Profile: testProfile(), Sweep: &s, Budget: 5 * time.Minute, CPUs: 6, Server: older})
+	}
+	if _, err := sweep(Sweep{Vary: vary("max-concurrent-io=4,16")}); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "nothing to vary") {
+		t.Errorf("slots that are varied: error %v", err)
+	}
+	p, err := sweep(Sweep{Vary: vary("rate=100,200"), Set: vary("max-concurrent-io=64")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.steps[0].Parameters[slotsParameter]; got != "6" || len(p.notes) != 1 {
+		t.Errorf("slots that are fixed: %s are in force, notes %q", got, p.notes)
+	}
+}
+
 func TestSweepRefuses(t *testing.T) {
 	concurrency := vary("concurrency=1,4")
 	tests := []struct {
