@@ -65,13 +65,17 @@ type Slots struct {
 	Source string `json:"source"` // how they are known
 }
 
-// Raft says what the servers of a run's Raft groups were, and where those stood
-// that were not on the volume.
+// Raft says what the servers of a run's Raft groups were, where those stood that
+// were not on the volume, and what they took.
 type Raft struct {
 	Server  string         `json:"nats_server"`       // its version
 	Linked  bool           `json:"linked,omitempty"`  // it is the tool's own
 	Targets []volume.Facts `json:"targets,omitempty"` // further volumes, each under one server
 	Peers   *volume.Facts  `json:"peers,omitempty"`   // under the servers without a volume: in memory, where there is one
+	// Seconds is how long Raft groups lived in all: in each round from the start of
+	// the three servers until all was measured. A round that gave no answer is not
+	// in it.
+	Seconds float64 `json:"seconds,omitempty"`
 }
 
 // Step is a step of the run with all its parameters in force.

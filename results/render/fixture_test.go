@@ -145,7 +145,7 @@ func servers(t testing.TB) *results.Run {
 	second := run.Volume
 	second.Path, second.MountPoint, second.Device = "/data-b/jetstream", "/data-b", volume.Device{Name: "sdb", Disk: "sdb", Source: "/dev/sdb"}
 	second.Notes = []string{"the disks below the second volume could not be looked at"}
-	run.Raft = &results.Raft{Server: "2.12.4", Targets: []volume.Facts{second}, Peers: &volume.Facts{
+	run.Raft = &results.Raft{Server: "2.12.4", Seconds: 21.37, Targets: []volume.Facts{second}, Peers: &volume.Facts{
 		Path: "/dev/shm", MountPoint: "/dev/shm", FileSystem: "tmpfs", SizeBytes: 16 << 30, FreeBytes: 16 << 30, AvailableBytes: 16 << 30, BlockSizeBytes: 4096,
 		Persistence: volume.Persistence{State: volume.NotPersistent, How: "tmpfs lives in memory alone"},
 	}}

@@ -120,8 +120,8 @@ func slotsWords(s results.Slots) string {
 	return fmt.Sprintf("max_concurrent_io %s (%s)", joinInts(s.Judged), s.Source)
 }
 
-// raftWords says which servers the Raft groups were made of, and where those stood
-// that had no volume.
+// raftWords says which servers the Raft groups were made of, where those stood that
+// had no volume, and how long they took.
 func raftWords(r *results.Raft) string {
 	if r == nil {
 		return ""
@@ -131,6 +131,9 @@ func raftWords(r *results.Raft) string {
 		words += " (linked in)"
 	} else {
 		words += " (--nats-server)"
+	}
+	if r.Seconds > 0 {
+		words += fmt.Sprintf(", %.1f s in all rounds", r.Seconds)
 	}
 	switch {
 	case r.Peers != nil:

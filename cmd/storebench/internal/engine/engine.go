@@ -185,10 +185,31 @@ func (e *engine) end() *results.Run {
 	for _, s := range e.plan.steps {
 		e.run.Steps = append(e.run.Steps, s.Step)
 	}
+	if e.run.Raft != nil {
+		e.run.Raft.Seconds = e.raftSeconds()
+	}
 	if e.plan.sweep != nil {
 		e.nameMetrics()
 	}
 	return e.run
+}
+
+// livedMetric is measured once in each round of a Raft group, over all of its life.
+const livedMetric = "memory"
+
+// raftSeconds is how long the run's Raft groups lived in all.
+func (e *engine) raftSeconds() float64 {
+	total := 0.0
+	for _, m := range e.run.Measurements {
+		i := e.run.StepIndex(m)
+		if m.Metric != livedMetric || i < 0 || !e.plan.steps[i].raft() {
+			continue
+		}
+		for _, r := range m.Rounds {
+			total += r.Elapsed
+		}
+	}
+	return total
 }
 
 func (e *engine) tell(p Progress) {

@@ -448,3 +448,33 @@ func TestRoundWithoutPeers(t *testing.T) {
 		}
 	}
 }
+
+// TestRaftSeconds: the time of Raft groups is that of the steps that have one, the
+// rounds of all of them together.
+func TestRaftSeconds(t *testing.T) {
+	lived := func(step string, seconds ...float64) measure.Measurement {
+		m := measure.Measurement{Step: step, Metric: livedMetric}
+		for _, s := range seconds {
+			m.Rounds = append(m.Rounds, measure.Round{Elapsed: s})
+		}
+		return m
+	}
+	disk := planned(t, Options{}).steps[0]
+	e := &engine{
+		plan: &plan{steps: []*plannedStep{disk, raftStep("raft", "leader", smallPeer), raftStep("raft-all", placeAll, probes.Need{})}},
+		run:  &results.Run{Raft: &results.Raft{}},
+	}
+	other := lived("raft", 100)
+	other.Metric = "publish"
+	e.run.Measurements = []measure.Measurement{lived(disk.Name, 50), lived("raft", 1, 2.5), other, lived("raft-all", 4)}
+	if got := e.end().Raft.Seconds; got != 7.5 {
+		t.Errorf("%v s, want 7.5 s", got)
+	}
+	if again := e.end().Raft.Seconds; again != 7.5 {
+		t.Errorf("asked again %v s, want 7.5 s", again)
+	}
+	e.run.Raft = nil
+	if run := e.end(); run.Raft != nil {
+		t.Errorf("a run without a Raft group has %+v", run.Raft)
+	}
+}

@@ -217,7 +217,7 @@ var errLate = errors.New("the round did not fit into the rest of the budget")
 // answers says whether the volume takes a small durable write at once.
 func (e *engine) answers(ctx context.Context) bool {
 	touch := touchTask{Scratch: e.main().scratch, Bytes: canaryBytes}
-	return e.call(ctx, "touch", task{Touch: &touch}, answerWait, func(event) {}) == nil
+	return call(ctx, "touch", task{Touch: &touch}, answerWait, func(event) {}) == nil
 }
 
 // raftTask is what the Raft group of a step stands on besides the volume; nil for
