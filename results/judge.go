@@ -1,10 +1,12 @@
 package results
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"storebench/internal/cause"
 	"storebench/internal/measure"
@@ -611,18 +613,38 @@ func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) 
 	}
 }
 
-// serverLines are the first lines that nats-servers logged in some rounds of
-// storage, or of what slow storage does.
+// serverLines are the gravest lines that nats-servers logged in some rounds of
+// storage, or of what slow storage does. Each round has its own in that order; among
+// those in the same place the longest time that a line tells comes first.
 func serverLines(rounds []measure.Round) []string {
-	var lines []string
+	type told struct {
+		line  string
+		place int
+	}
+	var all []told
 	for _, r := range rounds {
-		for _, line := range r.Context.Log {
-			if len(lines) < maxTold {
-				lines = append(lines, line)
-			}
+		for place, line := range r.Context.Log {
+			all = append(all, told{line, place})
 		}
 	}
+	slices.SortStableFunc(all, func(a, b told) int {
+		return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(longestIn(b.line), longestIn(a.line)))
+	})
+	var lines []string
+	for _, t := range all[:min(maxTold, len(all))] {
+		lines = append(lines, t.line)
+	}
 	return lines
+}
+
+// longestIn is the longest duration that a line tells, 0 where it tells none.
+func longestIn(line string) (longest time.Duration) {
+	for _, word := range strings.Fields(line) {
+		if d, err := time.ParseDuration(strings.Trim(word, "(),;.")); err == nil {
+			longest = max(longest, d)
+		}
+	}
+	return longest
 }
 
 // caseOf is what a cause has to explain.

@@ -559,3 +559,25 @@ func TestAsked(t *testing.T) {
 		})
 	}
 }
+
+// TestServerLines: the evidence is the gravest line of each round before the second of
+// any, and of those the one that tells of the longest time.
+func TestServerLines(t *testing.T) {
+	logged := func(lines ...string) measure.Round {
+		return measure.Round{Context: measure.Context{Log: lines}}
+	}
+	got := serverLines([]measure.Round{
+		logged("nats-server 1: [warning] 127.0.0.1:1 - rid:1 - Readloop processing time: 120ms"),
+		logged("nats-server 0: [warning] Metalayer async snapshot took 2.553s (streams: 4, consumers: 43, compacted: 1 KB)", "nats-server 0: [warning] second"),
+		logged(),
+		logged("nats-server 0: [warning] JetStream cluster stream 'A > S' has NO quorum, stalled", "nats-server 0: [warning] 1.5s"),
+	})
+	want := []string{
+		"nats-server 0: [warning] Metalayer async snapshot took 2.553s (streams: 4, consumers: 43, compacted: 1 KB)",
+		"nats-server 1: [warning] 127.0.0.1:1 - rid:1 - Readloop processing time: 120ms",
+		"nats-server 0: [warning] JetStream cluster stream 'A > S' has NO quorum, stalled",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -197,5 +197,15 @@ var storageKinds = map[Kind]bool{
 	CatchupStalled: true, CatchupAborted: true, CatchupFailed: true,
 }
 
+// graveKinds are those for which Event.Grave is true.
+var graveKinds = map[Kind]bool{
+	SnapshotFailed: true, StreamLag: true, AppendsPending: true, LeaderOverrun: true,
+	QuorumPaused: true, LearnerOverrun: true, IngestDropped: true, APIQueueFull: true,
+	WriteError: true, MessageNotStored: true, RaftStateNotWritten: true, RaftLogBroken: true,
+	OutOfResources: true, LimitReached: true, PermissionDenied: true,
+	HealthBehind: true, NoQuorum: true,
+	CatchupStalled: true, CatchupAborted: true, CatchupFailed: true,
+}
+
 // routePattern finds connections between the servers of a cluster.
 var routePattern = regexp.MustCompile(` - rid:\d+$`)

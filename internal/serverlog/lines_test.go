@@ -307,6 +307,9 @@ func TestStorageWarnings(t *testing.T) {
 		if got, want := Parse(l.logged()).Storage(), !slices.Contains(not, l.want.Kind); got != want {
 			t.Errorf("Storage() is %v of %q", got, l.text())
 		}
+		if e := Parse(l.logged()); e.Grave() && (!e.Storage() || e.Took > 0 && e.Kind != CatchupFailed) {
+			t.Errorf("%q is grave; want only lines of storage whose gravity no duration tells", l.text())
+		}
 	}
 }
 

@@ -79,3 +79,8 @@ func (e Event) Storage() bool {
 	}
 	return storageKinds[e.Kind]
 }
+
+// Grave reports whether the line is one of storage that tells by itself that a server
+// failed at something, or falls behind. Of the others that tell of trouble it is Took
+// that says how much.
+func (e Event) Grave() bool { return graveKinds[e.Kind] }
