@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -36,9 +37,12 @@ type NodeAnswer struct {
 	Generate float64 `json:"generate_seconds,omitempty"`
 	Install  float64 `json:"install_seconds,omitempty"`
 	Bytes    int     `json:"bytes,omitempty"`
-	// Nothing says that there was nothing to do since the last time.
+	// Nothing says that there was nothing to do since the last time, or that
+	// nats-server takes no snapshot at the moment.
 	Nothing bool   `json:"nothing,omitempty"`
 	Error   string `json:"error,omitempty"`
+	// NotLeader says that the error is that the node does not lead the meta group.
+	NotLeader bool `json:"not_leader,omitempty"`
 }
 
 // ServeNode is a nats-server of this process, with a configuration file as the
@@ -92,17 +96,23 @@ func (n *node) do(c NodeCommand) NodeAnswer {
 	answer.End = time.Now()
 	switch {
 	case err == nil:
-	case err.Error() == noSnapshotText:
+	case slices.Contains(nothingTexts, err.Error()):
 		answer.Nothing = true
 	default:
-		answer.Error = err.Error()
+		answer.Error, answer.NotLeader = err.Error(), errors.Is(err, errNotLeader)
 	}
 	return answer
 }
 
-// noSnapshotText is what nats-server's errNoSnapAvailable says: nothing was
-// applied since the last snapshot.
-const noSnapshotText = "raft: no snapshot available"
+// nothingTexts are what nats-server's errNoSnapAvailable says, where nothing was
+// applied since the last snapshot, and its errSnapInProgress and errCatchupsRunning.
+var nothingTexts = []string{
+	"raft: no snapshot available",
+	"raft: snapshot is already in progress",
+	"raft: snapshot can not be installed while catchups running",
+}
+
+var errNotLeader = errors.New("this server does not lead the meta group")
 
 func (n *node) try(c NodeCommand, answer *NodeAnswer) error {
 	switch c.Do {
@@ -119,7 +129,7 @@ func (n *node) try(c NodeCommand, answer *NodeAnswer) error {
 // metaSnapshot does what JetStreamSnapshotMeta does, and times its two halves.
 func (n *node) metaSnapshot(answer *NodeAnswer) error {
 	if !n.ns.JetStreamIsLeader() {
-		return errors.New("this server does not lead the meta group")
+		return errNotLeader
 	}
 	js := serverJetStream(n.ns)
 	begin := time.Now()
