@@ -38,6 +38,9 @@ type Info struct {
 	// Linked says that the probe makes calls that only the linked-in nats-server
 	// takes.
 	Linked bool
+	// Logged are the metrics, in seconds, that the log of a Raft group's servers tells.
+	// That of an installed nats-server tells them from LogsFrom on.
+	Logged []string
 	// Foretold is the size of a store in bytes that the round tells something of
 	// without making it; it cannot be larger than the volume.
 	Foretold int64

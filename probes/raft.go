@@ -67,8 +67,8 @@ func (p raftParams) info(i Info) Info {
 	i.Extra += p.FormBound + 3*raftWait + grace + closeWait
 	i.Metrics = append(i.Metrics,
 		Metric{"formed", measure.Seconds, "from the start of the three servers until one leads the meta group and all are current"},
-		Metric{"placed", measure.Seconds, "from the request to make the streams until the server on the volume leads all of them and the meta group (place follower: until another does)"},
-		Metric{"leaders_lost", measure.Count, "elections of streams and of the meta group that nobody asked for"},
+		Metric{"placed", measure.Seconds, "from the request to make the streams until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does)"},
+		Metric{"leaders_lost", measure.Count, "elections of streams and of the meta group that nobody asked for; on nats-server before 2.10.18 only those that another server won"},
 		Metric{"memory", measure.Bytes, "largest resident memory of the server on the volume"},
 	)
 	return i
@@ -77,6 +77,7 @@ func (p raftParams) info(i Info) Info {
 // raftGroup is a cluster with streams of three replicas.
 type raftGroup struct {
 	params   raftParams
+	leader   int // the server that leads all streams and the meta group
 	env      *Env
 	opts     natscluster.Options
 	cluster  *natscluster.Cluster
@@ -85,8 +86,7 @@ type raftGroup struct {
 	names    []string
 	subjects []string
 	settled  map[string]term // of each group, when its leader was where it had to be
-	logged   [natscluster.Size]int
-	peak     int64 // see peakMemory
+	peak     int64           // see peakMemory
 }
 
 // term is who leads a group, and since which election.
@@ -95,14 +95,23 @@ type term struct {
 	number uint64
 }
 
-// withRaft forms a cluster, makes its streams, runs do with the load that it
-// makes, and adds what all probes of a group measure. A volume on which the
-// cluster does not form in time has that as its result.
-func (p raftParams) withRaft(ctx context.Context, env *Env, change func(*natscluster.Options), do func(context.Context, *raftGroup) ([]measure.Measurement, error)) ([]measure.Measurement, error) {
+// leader is the server that place puts the leaders on.
+func (p raftParams) leader() int {
+	if p.Place == "follower" {
+		return witness
+	}
+	return target
+}
+
+// withRaft forms a cluster, makes its streams, puts their leaders on one server, runs
+// do with the load that it makes, and adds what all probes of a group measure. A
+// volume on which the cluster does not form in time has that as its result.
+func (p raftParams) withRaft(ctx context.Context, env *Env, leader int, change func(*natscluster.Options), do func(context.Context, *raftGroup) ([]measure.Measurement, error)) ([]measure.Measurement, error) {
 	g, err := p.start(ctx, env, change)
 	if err != nil {
 		return nil, err
 	}
+	g.leader = leader
 	start, sampler := time.Now(), measure.StartContext(env.Device, g.pids()...)
 	measured, err := g.form(ctx, start, sampler)
 	if err == nil && measured[0].Rounds[0].Distribution.Unfinished == 0 {
@@ -111,8 +120,9 @@ func (p raftParams) withRaft(ctx context.Context, env *Env, change func(*natsclu
 		measured = append(found, measured...)
 	}
 	measured = append(measured, g.memory(start))
+	closed := g.close(ctx) // the log is whole then
 	g.attachLog(measured)
-	return measured, cutOr(err, g.close(ctx))
+	return measured, cutOr(err, g.notWritten(), closed)
 }
 
 // start starts the servers.
@@ -174,31 +184,75 @@ func (g *raftGroup) form(ctx context.Context, start time.Time, sampler *measure.
 	bounded, cancel := context.WithTimeout(ctx, g.params.FormBound)
 	defer cancel()
 	took, err := g.cluster.WaitFormed(bounded)
+	around := sampler.Stop()
 	var late *natscluster.FormError
-	if err != nil && !(errors.As(err, &late) && g.blames(ctx, late)) {
+	switch {
+	case err == nil:
+		return []measure.Measurement{once("formed", start, took, around, true)}, nil
+	case !errors.As(err, &late):
 		return nil, withCause(ctx, g.env.Dir, err)
 	}
-	m := once("formed", start, took, sampler.Stop(), late == nil)
-	if late != nil {
-		m.Warnings = append(m.Warnings, fmt.Sprintf("%v, which is the volume's doing: the others formed one, or all three did with their files in memory", late))
+	why := g.blames(ctx, late)
+	if why == "" {
+		return nil, withCause(ctx, g.env.Dir, err)
 	}
+	m := once("formed", start, took, around, false)
+	m.Warnings = append(m.Warnings, fmt.Sprintf("%v, which is the volume's doing: %s", late, why))
 	return []measure.Measurement{m}, nil
 }
 
-// blames says whether it was a volume that kept a cluster from forming: the other
-// servers have a leader and miss only the one on it, or it is blocked in the kernel,
-// or the same three form a cluster with all their files in memory. The last is asked
-// because a slow candidate that asks for votes again and again deposes the others
-// each time.
-func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) bool {
+// blames says why it was a volume that kept a cluster from forming, and nothing where
+// that is not known: the other servers have a leader and miss only the one on it, or
+// it is blocked in the kernel, or the same three form a cluster with all their files in
+// memory. The last is asked because a slow candidate that asks for votes again and
+// again deposes the others each time. A group with all its servers on volumes has no
+// memory; its volumes are asked for the writes of an election.
+func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) string {
 	if len(e.Missing) == 1 && g.onVolume(e.Missing[0]) {
-		return true
-	}
-	if g.env.Raft.Memory == "" {
-		return false
+		return "the others formed one"
 	}
 	g.peak = g.peakMemory()
-	return g.close(ctx) != nil || g.formsInMemory(ctx)
+	switch {
+	case g.close(ctx) != nil:
+		return "a server on it is blocked in the kernel"
+	case g.env.Raft.Memory != "" && g.formsInMemory(ctx):
+		return "with all files in memory the same three servers form one"
+	case g.env.Raft.Memory == "" && g.votesSlowly(ctx):
+		return fmt.Sprintf("a term and a vote take it over %v, and no election can end in time", electionWrite.Round(100*time.Millisecond))
+	}
+	return ""
+}
+
+const (
+	// electionWrite is how long a durable write may take at most: a candidate's one
+	// and a voter's two follow each other within the shortest election timeout, 4 s
+	// (minElectionTimeout in nats-server's raft.go).
+	electionWrite = 4 * time.Second / 3
+	// electionsWait is the longest election timeout, 9 s.
+	electionsWait = 9 * time.Second
+)
+
+// votesSlowly says whether the servers' volumes ever take too long for an election,
+// when all three write a term and a vote at once, as in one.
+func (g *raftGroup) votesSlowly(ctx context.Context) bool {
+	slots, err := natsfs.NewSlots(natsfs.MinSlots)
+	if err != nil {
+		return false
+	}
+	for begin := time.Now(); time.Since(begin) < electionsWait && ctx.Err() == nil; {
+		at := time.Now()
+		var all errgroup.Group
+		for _, store := range g.opts.Stores {
+			all.Go(func() error { return slots.WriteTermVote(store, natsfs.TermVote(1, "")) })
+		}
+		if all.Wait() != nil { // whoever asked for this looks what it is
+			return false
+		}
+		if time.Since(at) > electionWrite {
+			return true
+		}
+	}
+	return false
 }
 
 // formsInMemory says whether such a cluster forms in time without the volume.
@@ -240,17 +294,21 @@ func once(metric string, start time.Time, took time.Duration, around measure.Con
 }
 
 // run makes the streams, puts their leaders in place and runs do. Where that does not
-// come about in time, that is the result.
+// come about in time, that is the result. What was measured while a server died by
+// itself says nothing of the volume and is not kept.
 func (g *raftGroup) run(ctx context.Context, do func(context.Context, *raftGroup) ([]measure.Measurement, error)) ([]measure.Measurement, error) {
 	placed, err := g.place(ctx)
-	if err != nil {
-		return nil, withCause(ctx, g.env.Dir, errors.Join(err, g.died()))
+	if died := g.died(); err != nil || died != nil {
+		return nil, withCause(ctx, g.env.Dir, errors.Join(err, died))
 	}
 	if placed.Rounds[0].Distribution.Unfinished > 0 {
-		return []measure.Measurement{placed}, g.died()
+		return []measure.Measurement{placed}, nil
 	}
 	measured, err := do(ctx, g)
-	return append(measured, placed), errors.Join(err, g.died())
+	if died := g.died(); died != nil {
+		return []measure.Measurement{placed}, errors.Join(err, died)
+	}
+	return append(measured, placed), err
 }
 
 // died is the error of a server that ended by itself.
@@ -296,21 +354,17 @@ func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
 // lead makes the streams while a witness leads the meta group, so that they are
 // not the first thing that a slow volume is asked for, and then moves all leaders.
 func (g *raftGroup) lead(ctx context.Context, js jetstream.JetStream) error {
-	leader := target
-	if g.params.Place == "follower" {
-		leader = witness
-	}
 	if err := g.cluster.LeadMeta(ctx, witness); err != nil {
 		return err
 	}
 	if err := g.eachStream(func(i int) error { return g.makeStream(ctx, js, i) }); err != nil {
 		return err
 	}
-	err := g.eachStream(func(i int) error { return g.cluster.LeadStream(ctx, g.nc, g.names[i], leader) })
+	err := g.eachStream(func(i int) error { return g.cluster.LeadStream(ctx, g.nc, g.names[i], g.leader) })
 	if err != nil {
 		return err
 	}
-	return g.cluster.LeadMeta(ctx, leader)
+	return g.cluster.LeadMeta(ctx, g.leader)
 }
 
 // eachStream does something for all streams at once.
@@ -325,15 +379,8 @@ func (g *raftGroup) eachStream(do func(i int) error) error {
 // makeStream asks again where the meta group has no leader at the moment, until ctx
 // ends.
 func (g *raftGroup) makeStream(ctx context.Context, js jetstream.JetStream, i int) error {
-	config := jetstream.StreamConfig{
-		Name: g.names[i], Subjects: []string{g.subjects[i]}, Replicas: natscluster.Size, Storage: jetstream.FileStorage,
-		MaxBytes: int64(g.params.MaxBytes), Discard: jetstream.DiscardOld,
-	}
-	if g.params.Compression == "s2" {
-		config.Compression = jetstream.S2Compression
-	}
 	for {
-		_, err := js.CreateOrUpdateStream(ctx, config)
+		_, err := js.CreateOrUpdateStream(ctx, g.streamConfig(i))
 		var refused *jetstream.APIError
 		switch {
 		case err == nil:
@@ -348,12 +395,22 @@ func (g *raftGroup) makeStream(ctx context.Context, js jetstream.JetStream, i in
 	}
 }
 
-// terms is who leads each group, as a witness sees it. It is nil on servers that
-// do not tell.
+func (g *raftGroup) streamConfig(i int) jetstream.StreamConfig {
+	config := jetstream.StreamConfig{
+		Name: g.names[i], Subjects: []string{g.subjects[i]}, Replicas: natscluster.Size, Storage: jetstream.FileStorage,
+		MaxBytes: int64(g.params.MaxBytes), Discard: jetstream.DiscardOld,
+	}
+	if g.params.Compression == "s2" {
+		config.Compression = jetstream.S2Compression
+	}
+	return config
+}
+
+// terms is who leads each group, as a witness sees it.
 func (g *raftGroup) terms(ctx context.Context) (map[string]term, error) {
 	streams, err := g.cluster.Node(witness).Raftz(ctx)
 	if errors.Is(err, natscluster.ErrNoRaftz) {
-		return nil, nil
+		return g.leaders(ctx)
 	}
 	if err != nil {
 		return nil, err
@@ -371,10 +428,29 @@ func (g *raftGroup) terms(ctx context.Context) (map[string]term, error) {
 	return all, nil
 }
 
+// leaders is who leads each stream and the meta group where servers do not tell the
+// terms. A group that nobody answers for has no leader.
+func (g *raftGroup) leaders(ctx context.Context) (map[string]term, error) {
+	meta, err := g.cluster.Node(witness).MetaLeader(ctx)
+	if err != nil {
+		return nil, err
+	}
+	leaders := make([]string, len(g.names))
+	_ = g.eachStream(func(i int) error {
+		leaders[i], _ = g.cluster.StreamLeader(ctx, g.nc, g.names[i])
+		return nil
+	})
+	all := map[string]term{"": {leader: meta}} // no stream has this name
+	for i, name := range g.names {
+		all[name] = term{leader: leaders[i]}
+	}
+	return all, context.Cause(ctx)
+}
+
 // leadersLost counts the elections since the leaders were in place.
 func (g *raftGroup) leadersLost(ctx context.Context) (lost float64, known bool) {
 	now, err := g.terms(ctx)
-	if err != nil || now == nil {
+	if err != nil {
 		return 0, false
 	}
 	for name, was := range g.settled {
@@ -470,25 +546,6 @@ func (g *raftGroup) memory(start time.Time) measure.Measurement {
 // peakMemory is what the server on the volume had at most, also when it has been
 // killed since.
 func (g *raftGroup) peakMemory() int64 { return max(g.peak, g.cluster.Node(target).PeakMemory()) }
-
-// attachLog puts what the servers logged since the last call beside what was
-// measured meanwhile.
-func (g *raftGroup) attachLog(measured []measure.Measurement) {
-	var lines []string
-	for i, n := range g.cluster.Nodes() {
-		events := n.Log()
-		for _, e := range events[g.logged[i]:] {
-			lines = append(lines, fmt.Sprintf("nats-server %d: %s", i, natscluster.Line(e)))
-		}
-		g.logged[i] = len(events)
-	}
-	lines = lines[:min(len(lines), measure.MaxLog)]
-	for i := range measured {
-		for j := range measured[i].Rounds {
-			measured[i].Rounds[j].Context.Log = lines
-		}
-	}
-}
 
 // close kills the servers. One that is blocked in the kernel has writes in flight.
 func (g *raftGroup) close(ctx context.Context) error {

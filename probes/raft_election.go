@@ -33,15 +33,10 @@ func (p *RaftElection) Info() Info {
 	})
 }
 
-// Run measures one round. The leaders stand on a witness at first, whatever place
+// Run measures one round. The leaders stand on another server at first, whatever place
 // says: it is its death that makes the server on the volume vote.
 func (p *RaftElection) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
-	quiet := *p
-	quiet.Place = "follower"
-	if p.Place == "all" {
-		quiet.Place = "all"
-	}
-	return quiet.withRaft(ctx, env, nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
+	return p.withRaft(ctx, env, witness, nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
 		start, sampler := time.Now(), measure.StartContext(env.Device, g.pids()...)
 		_, err := g.load(ctx, g.open(), env.Warmup, env.Duration, nil)
 		if err != nil {

@@ -47,7 +47,7 @@ const (
 
 // Run measures one round.
 func (p *RaftLag) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
-	return p.withRaft(ctx, env, nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
+	return p.withRaft(ctx, env, p.leader(), nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
 		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Device, g.pids()...)
 		watch := g.watchLag(ctx)
 		out, err := g.load(ctx, g.open(), env.Warmup, env.Duration, nil)
@@ -59,7 +59,7 @@ func (p *RaftLag) Run(ctx context.Context, env *Env) ([]measure.Measurement, err
 		measured := g.published(ctx, "ack", start, around, out)
 		if errors.Is(watch.err, natscluster.ErrNoRaftz) {
 			measured[0].Warnings = append(measured[0].Warnings, "the lag was not measured: "+watch.err.Error())
-			return measured, nil
+			return append(measured, g.pendingLines(start, out.Elapsed, around)), nil
 		}
 		if len(watch.samples) == 0 {
 			return measured, fmt.Errorf("look at the lag: no answer in the whole round: %w", watch.err)

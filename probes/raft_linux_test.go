@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -47,17 +48,22 @@ func propose(t *testing.T, formBound string) probes.Probe {
 // error. What they logged is told.
 func TestRaftDoesNotForm(t *testing.T) {
 	tests := []struct {
-		name, hang, bound string
-		blamed            bool
+		name, hang, bound, place string
+		blamed                   bool
 	}{
-		{"one is missing", "server-0", "12s", true},
-		{"none leads", "server-", "15s", true},
-		{"nor in memory", ".", "2s", false},
+		{"one is missing", "server-0", "12s", "leader", true},
+		{"none leads", "server-", "15s", "leader", true},
+		{"nor in memory", ".", "2s", "leader", false},
+		{"on a fast volume", ".", "2s", "all", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			p := propose(t, test.bound)
+			set(t, p, "place", test.place)
 			around := env(t, p, roundDir(t), time.Second)
+			if test.place == "all" {
+				around.Raft.Memory = ""
+			}
 			around.Raft.Program, around.Raft.Version = natsServer(t, test.hang), "2.15.2"
 			measured, err := p.Run(t.Context(), around)
 			var late *natscluster.FormError
@@ -82,6 +88,39 @@ func TestRaftDoesNotForm(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRaftSlowVotes: where no server stands in memory, what a term and a vote take says
+// whether it is the volume that keeps the cluster from forming.
+func TestRaftSlowVotes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a slow volume")
+	}
+	p := propose(t, "3s")
+	set(t, p, "place", "all")
+	around := env(t, p, onVolume(t, slow(t, "flush 1500ms")), time.Second)
+	around.Raft.Memory = ""
+	measured, err := p.Run(t.Context(), around)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := metric(t, measured, "formed").Distribution; d.Unfinished != 1 {
+		t.Errorf("%+v, want that it was given up", d)
+	}
+}
+
+// onVolume is an empty directory on a volume. It goes with the volume.
+func onVolume(t *testing.T, volume string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(volume, "round-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func has(measured []measure.Measurement, name string) bool {
+	return slices.ContainsFunc(measured, func(m measure.Measurement) bool { return m.Metric == name })
 }
 
 func metric(t *testing.T, measured []measure.Measurement, name string) measure.Round {
@@ -125,7 +164,7 @@ func ended(t *testing.T, end <-chan ran) ran {
 }
 
 // TestRaftServerDies: the error of a server that ends in mid-run says so, with what it
-// logged.
+// logged, and the figures of that time are not kept.
 func TestRaftServerDies(t *testing.T) {
 	p := propose(t, "20s")
 	end := under(t, p, env(t, p, roundDir(t), 3*time.Second))
@@ -142,6 +181,117 @@ func TestRaftServerDies(t *testing.T) {
 		t.Errorf("%v, want that a server ended by itself", r.err)
 	}
 	metric(t, r.measured, "formed")
+	metric(t, r.measured, "placed")
+	if has(r.measured, "ack") || has(r.measured, "leaders_lost") {
+		t.Errorf("measured %v with a server dead", r.measured)
+	}
+}
+
+// TestRaftVolumeRefuses: a volume under a follower that refuses a server's writes is an
+// error of the volume, though the others go on without that server.
+func TestRaftVolumeRefuses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it breaks a volume")
+	}
+	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Dir: t.TempDir()})
+	p := propose(t, "20s")
+	set(t, p, "place", "follower")
+	set(t, p, "sync", "always")
+	end := under(t, p, env(t, p, onVolume(t, volume.Path()), 2*time.Second))
+	if err := volume.SetFaults(slowtest.Faults(t, "error EIO on flush")...); err != nil {
+		t.Fatal(err)
+	}
+	r := ended(t, end)
+	if !errors.Is(r.err, syscall.EIO) && !errors.Is(r.err, syscall.EROFS) {
+		t.Errorf("%v, want what the volume answered", r.err)
+	}
+	if r.err == nil || !strings.Contains(r.err.Error(), "nats-server 0: [error] ") {
+		t.Errorf("%v, want the server's line", r.err)
+	}
+	metric(t, r.measured, "ack")
+}
+
+// TestRaftElectionOnVolumes: with all servers on the volume, too, it is the leader that
+// is killed, and the others notice that after an election timeout of 4 s or more, of
+// which a heartbeat and a campaign's delay may have gone by.
+func TestRaftElectionOnVolumes(t *testing.T) {
+	p := newProbe(t, "raft-election")
+	set(t, p, "place", "all")
+	measured, err := p.Run(t.Context(), env(t, p, roundDir(t), 200*time.Millisecond))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := metric(t, measured, "killed").Distribution; d.Lost() == 0 && d.Min() < 2 {
+		t.Errorf("another server led %.3f s after the leader's death", d.Min())
+	}
+}
+
+// TestMetaSnapshotLate: a volume on which snapshots of the meta group become slow, or
+// cost its leader the lead, leaves figures that say so.
+func TestMetaSnapshotLate(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a slow volume")
+	}
+	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Dir: t.TempDir()})
+	p := newProbe(t, "meta-snapshot")
+	set(t, p, "consumers", "4")
+	set(t, p, "rate", "100")
+	end := under(t, p, env(t, p, onVolume(t, volume.Path()), 6*time.Second))
+	if err := volume.SetFaults(slowtest.Faults(t, "flush 2s")...); err != nil {
+		t.Fatal(err)
+	}
+	r := ended(t, end)
+	if r.err != nil && !errors.Is(r.err, probes.ErrCut) {
+		t.Error(r.err)
+	}
+	if d := metric(t, r.measured, "whole").Distribution; d.Lost() == 0 && d.Max() < 2 {
+		t.Errorf("%d snapshots, the longest of %.3f s, none lost", d.Count(), d.Max())
+	}
+}
+
+// TestMetaSnapshotManyConsumers: a round with many consumers ends in the time that it
+// foretells.
+func TestMetaSnapshotManyConsumers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes many consumers")
+	}
+	p := newProbe(t, "meta-snapshot")
+	set(t, p, "consumers", "500")
+	begin := time.Now()
+	measured, err := p.Run(t.Context(), env(t, p, roundDir(t), time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := metric(t, measured, "whole").Distribution; d.Count() == 0 || d.Lost() > 0 {
+		t.Errorf("%d snapshots, %d lost", d.Count(), d.Lost())
+	}
+	if took, most := time.Since(begin), time.Second+p.Info().Extra; took > most {
+		t.Errorf("it took %v, more than %v", took, most)
+	}
+}
+
+// TestRaftStallSilence: what an installed nats-server would not log is not told.
+func TestRaftStallSilence(t *testing.T) {
+	for _, program := range []string{"", natstest.Program(t)} {
+		p := newProbe(t, "raft-stall")
+		set(t, p, "rate", "100")
+		around := env(t, p, roundDir(t), 500*time.Millisecond)
+		if around.Raft.Program = program; program != "" {
+			around.Raft.Version = "2.15.2"
+		}
+		measured, err := p.Run(t.Context(), around)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range p.Info().Logged {
+			switch told := has(measured, name); {
+			case program == "" && !told:
+				t.Errorf("the linked-in server: no %s", name)
+			case program != "" && told && *metric(t, measured, name).Value < probes.LogsFrom.Seconds():
+				t.Errorf("an installed server: %s is %v s", name, *metric(t, measured, name).Value)
+			}
+		}
+	}
 }
 
 // children are this process's with a certain first argument.
@@ -171,13 +321,9 @@ func TestRaftVolumeHangs(t *testing.T) {
 		t.Skip("it waits for a hung volume")
 	}
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Dir: t.TempDir()})
-	dir, err := os.MkdirTemp(volume.Path(), "round-")
-	if err != nil {
-		t.Fatal(err)
-	}
 	p := propose(t, "20s")
 	set(t, p, "sync", "always")
-	end := under(t, p, env(t, p, dir, 3*time.Second))
+	end := under(t, p, env(t, p, onVolume(t, volume.Path()), 3*time.Second))
 	if err := volume.SetFaults(slowtest.Faults(t, "hang after 1s for 40s")...); err != nil {
 		t.Fatal(err)
 	}

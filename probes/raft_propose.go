@@ -31,7 +31,7 @@ func (p *RaftPropose) Info() Info {
 // Run measures one round. The servers sync their blocks when they always do, every
 // 2 minutes, which no round meets: raft-stall asks what that does.
 func (p *RaftPropose) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
-	return p.withRaft(ctx, env, nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
+	return p.withRaft(ctx, env, p.leader(), nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
 		pacer := g.open()
 		if p.Mode == "closed" {
 			pacer = load.Closed{}

@@ -40,16 +40,19 @@ func (p *RaftStall) Info() Info {
 			{"full_state", measure.Seconds, "one WriteFullState of a stream"},
 			{"stream_snapshot", measure.Seconds, "one snapshot of a stream's Raft group"},
 			{"meta_snapshot", measure.Seconds, "one snapshot of the meta group"},
-			{"readloop", measure.Seconds, "longest pause of a read loop that a server logged; 0 without one (the linked-in nats-server logs them from 100 ms on, others from 2 s on)"},
-			{"subscription", measure.Seconds, "longest pause of an internal subscription that a server logged; 0 without one"},
+			{"readloop", measure.Seconds, "longest pause of a read loop that a server logged; 0 without one of the linked-in nats-server, which logs them from 100 ms on; others log them from 2 s on and are not told of without one"},
+			{"subscription", measure.Seconds, "longest pause of an internal subscription that a server logged, in the same way"},
 			{"raftz", measure.Seconds, "how long the server on the volume takes to answer for its Raft groups, whose locks that needs"},
 		},
+		Logged: []string{"readloop", "subscription"},
 	})
 }
 
 const (
-	// reportFrom is from how long on the linked-in nats-server reports pauses.
+	// reportFrom is from how long on the linked-in nats-server reports pauses, and
+	// LogsFrom from how long on every other one does (readLoopReport in its client.go).
 	reportFrom = 100 * time.Millisecond
+	LogsFrom   = 2 * time.Second
 	// maintenancePause lies between two things that the server is asked for.
 	maintenancePause = 150 * time.Millisecond
 	// raftzInterval is how often it is asked for its groups.
@@ -63,7 +66,7 @@ const (
 // Run measures one round.
 func (p *RaftStall) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
 	change := func(o *natscluster.Options) { o.SyncInterval, o.Report = p.SyncEvery, reportFrom }
-	return p.withRaft(ctx, env, change, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
+	return p.withRaft(ctx, env, p.leader(), change, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
 		changing, err := g.smallStream()
 		if err != nil {
 			return nil, err
@@ -257,7 +260,8 @@ func (g *raftGroup) shortened(interval time.Duration) string {
 	return text
 }
 
-// loggedPauses are the longest pauses that the servers logged themselves.
+// loggedPauses are the longest pauses that the servers logged themselves. That an
+// installed nats-server logged none says no more than that they were under LogsFrom.
 func (g *raftGroup) loggedPauses(start time.Time, elapsed time.Duration, around measure.Context) []measure.Measurement {
 	var readloop, subscription time.Duration
 	for _, n := range g.cluster.Nodes() {
@@ -270,8 +274,11 @@ func (g *raftGroup) loggedPauses(start time.Time, elapsed time.Duration, around 
 			}
 		}
 	}
-	return []measure.Measurement{
-		single("readloop", measure.Seconds, start, elapsed, around, readloop.Seconds()),
-		single("subscription", measure.Seconds, start, elapsed, around, subscription.Seconds()),
+	var all []measure.Measurement
+	for metric, longest := range map[string]time.Duration{"readloop": readloop, "subscription": subscription} {
+		if longest > 0 || g.env.Raft.Program == "" {
+			all = append(all, single(metric, measure.Seconds, start, elapsed, around, longest.Seconds()))
+		}
 	}
+	return all
 }

@@ -204,7 +204,9 @@ func (f *checkFlags) request(cmd *cobra.Command, args []string) (*engine.Request
 	if err := f.override(req, config); err != nil {
 		return nil, err
 	}
-	profile.Limits, err = withLimits(profile.Limits, f.limits)
+	limits, notes := engine.Judgeable(profile.Limits, req.Server)
+	req.Notes = append(req.Notes, notes...)
+	profile.Limits, err = withLimits(limits, f.limits)
 	return req, err
 }
 

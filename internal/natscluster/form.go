@@ -141,6 +141,13 @@ func (c *Cluster) LeadStream(ctx context.Context, nc *nats.Conn, stream string, 
 	})
 }
 
+// StreamLeader is the server that leads a stream, as that one says itself. nc is a
+// client of Account. Nobody answers while there is no leader.
+func (c *Cluster) StreamLeader(ctx context.Context, nc *nats.Conn, stream string) (string, error) {
+	m, err := streamMembers(ctx, nc, stream)
+	return m.Leader, err
+}
+
 // anyBut is a server other than the one whose volume may be slow.
 func (c *Cluster) anyBut(node int) int { return (node + 1) % Size }
 
@@ -184,7 +191,9 @@ func (c *Cluster) hand(ctx context.Context, nc *nats.Conn, subject string, node 
 		if err == nil && now.Leader != "" {
 			err = stepDown(ctx, nc, subject, preferred)
 		}
-		if now, late := awaited(ctx, look, leads); late == nil && leads(now) {
+		before := now.Leader
+		now, late := awaited(ctx, look, func(m members) bool { return m.Leader != "" && m.Leader != before })
+		if late == nil && leads(now) {
 			return nil
 		}
 		if ctx.Err() != nil {

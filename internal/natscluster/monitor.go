@@ -27,7 +27,7 @@ type Group struct {
 }
 
 // ErrNoRaftz is returned by servers that have no such endpoint.
-var ErrNoRaftz = errors.New("this nats-server has no /raftz (2.11 and later have)")
+var ErrNoRaftz = errors.New("this nats-server has no /raftz (2.10.18 and later have)")
 
 // Raftz returns the Raft groups of Account's streams and consumers on this server
 // by their names. It takes each group's lock, so how long it takes to answer shows
@@ -80,6 +80,13 @@ func (n *Node) meta(ctx context.Context) (meta, error) {
 		return meta{}, errors.New("it has no meta group yet")
 	}
 	return *jsz.Meta, nil
+}
+
+// MetaLeader is the server that leads the meta group, as this one sees it; empty
+// without one.
+func (n *Node) MetaLeader(ctx context.Context) (string, error) {
+	m, err := n.meta(ctx)
+	return m.Leader, err
 }
 
 // Version is what the server says of itself.

@@ -25,6 +25,26 @@ func CheckLimits(limits []profiles.Limit) ([]profiles.Limit, error) {
 	return checked, nil
 }
 
+// Judgeable leaves out the limits of a profile on what servers log of themselves, where
+// they would log it only from above the bound on: their silence would keep no promise.
+// The notes name them.
+func Judgeable(limits []profiles.Limit, server Server) (kept []profiles.Limit, notes []string) {
+	for _, limit := range limits {
+		if server.Program == "" || limit.Bound >= probes.LogsFrom.Seconds() || !logged(limit) {
+			kept = append(kept, limit)
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("the limit %s is not judged: nats-server logs such pauses from %v on, and only the one linked in can be told to log shorter ones", limit, probes.LogsFrom))
+	}
+	return kept, notes
+}
+
+// logged says whether a limit is on what servers log of themselves.
+func logged(limit profiles.Limit) bool {
+	probe, err := probes.New(limit.Probe)
+	return err == nil && slices.Contains(probe.Info().Logged, limit.Metric)
+}
+
 func checkLimit(limit profiles.Limit) (profiles.Limit, error) {
 	probe, err := probes.New(limit.Probe)
 	if err != nil {

@@ -91,3 +91,25 @@ func TestBuiltinProfilesAreValid(t *testing.T) {
 		}
 	}
 }
+
+// TestJudgeable: a limit below what an installed server logs from is left out, with a
+// note; the linked-in one logs shorter pauses.
+func TestJudgeable(t *testing.T) {
+	limits, err := CheckLimits([]profiles.Limit{
+		parsed(t, "raft-stall.readloop value < 100ms"), parsed(t, "raft-stall.readloop value < 2s"),
+		parsed(t, "raft-stall.raftz max < 100ms"), parsed(t, "block-write p99 < 10ms"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if kept, notes := Judgeable(limits, Server{}); len(kept) != len(limits) || notes != nil {
+		t.Errorf("linked in: %v, notes %q", kept, notes)
+	}
+	kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.12.4"})
+	if diff := cmp.Diff(limits[1:], kept); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(notes) != 1 || !strings.Contains(notes[0], "raft-stall.readloop value < 100ms") {
+		t.Errorf("notes %q", notes)
+	}
+}

@@ -1,0 +1,108 @@
+package probes
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"syscall"
+
+	"storebench/internal/measure"
+	"storebench/internal/natscluster"
+	"storebench/internal/serverlog"
+)
+
+// serverLine is a line of a server's log.
+type serverLine struct {
+	server int
+	serverlog.Event
+}
+
+func (l serverLine) String() string {
+	return fmt.Sprintf("nats-server %d: %s", l.server, natscluster.Line(l.Event))
+}
+
+// logLines are what the servers logged of storage, the gravest first: by level, then
+// what is grave by itself, then the longest.
+func (g *raftGroup) logLines() []serverLine {
+	var all []serverLine
+	for i, n := range g.cluster.Nodes() {
+		for _, e := range n.Log() {
+			all = append(all, serverLine{i, e})
+		}
+	}
+	slices.SortStableFunc(all, func(a, b serverLine) int {
+		return cmp.Or(cmp.Compare(b.Level, a.Level), cmp.Compare(gravity(b), gravity(a)), cmp.Compare(b.Took, a.Took))
+	})
+	return all
+}
+
+func gravity(l serverLine) int {
+	if l.Grave() {
+		return 1
+	}
+	return 0
+}
+
+// attachLog puts the gravest lines of the servers beside what was measured.
+func (g *raftGroup) attachLog(measured []measure.Measurement) {
+	var lines []string
+	for _, l := range g.logLines() {
+		if len(lines) < measure.MaxLog {
+			lines = append(lines, l.String())
+		}
+	}
+	for i := range measured {
+		for j := range measured[i].Rounds {
+			measured[i].Rounds[j].Context.Log = lines
+		}
+	}
+}
+
+// notWritten is the error of a server on a volume whose log says that the volume
+// refused a write of it. Its groups go on without it, so no figure shows that.
+func (g *raftGroup) notWritten() error {
+	for _, l := range g.logLines() {
+		if errno := refusal(l.Event); errno != 0 && g.onVolume(l.server) {
+			return writeError{"a server could not write to the volume under it: " + l.String(), errno}
+		}
+	}
+	return nil
+}
+
+// writeError is a write of a server's that the operating system refused.
+type writeError struct {
+	text  string
+	errno syscall.Errno
+}
+
+func (e writeError) Error() string { return e.text }
+func (e writeError) Unwrap() error { return e.errno }
+
+// writeKinds are the lines that a server logs when something could not be written.
+// Servers that stop or step down log some of them as well, with errors of their own.
+var writeKinds = map[serverlog.Kind]bool{
+	serverlog.WriteError: true, serverlog.RaftStateNotWritten: true, serverlog.MessageNotStored: true, serverlog.SnapshotFailed: true,
+	serverlog.OutOfResources: true, serverlog.PermissionDenied: true,
+}
+
+// refusal is the error of the operating system with which a write failed, as a line
+// names it; 0 where it names none. Stores may be as large as the volume here, so a
+// server is out of room for files when the volume is full.
+func refusal(e serverlog.Event) syscall.Errno {
+	if !writeKinds[e.Kind] {
+		return 0
+	}
+	for _, errno := range []syscall.Errno{
+		syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.ESTALE, syscall.ENODEV, syscall.ENXIO, syscall.ETIMEDOUT,
+		syscall.EACCES, syscall.EPERM,
+	} {
+		if strings.Contains(e.Text, errno.Error()) {
+			return errno
+		}
+	}
+	if e.Kind == serverlog.OutOfResources && e.Subject != "Memory" {
+		return syscall.ENOSPC
+	}
+	return 0
+}
