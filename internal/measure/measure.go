@@ -64,7 +64,7 @@ type Context struct {
 	GC       *GC        `json:"gc,omitempty"`
 	Cache    *Cache     `json:"page_cache,omitempty"`
 	// Log is what nats-servers in processes of their own logged of storage, or of
-	// what slow storage does, in this round; at most MaxLog lines.
+	// what slow storage does, in this round, the gravest first; at most MaxLog lines.
 	Log []string `json:"server_log,omitempty"`
 }
 
