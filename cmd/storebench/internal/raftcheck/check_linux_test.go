@@ -318,6 +318,21 @@ func TestKilled(t *testing.T) {
 	}
 }
 
+// TestBudgetEnds: a round that the end of the budget cuts short says nothing of a
+// volume that answers.
+func TestBudgetEnds(t *testing.T) {
+	g := newGround(t)
+	silent := script(t, "exec sleep 60")
+	o := programtest.Run(t, g.args(profile(t, []string{propose}, proposeLimits), "--nats-server", silent, "--budget", "10s", "-o", "text")...)
+	programtest.RequireCode(t, o, 4)
+	if starved := strings.Contains(o.Stdout, "for want of CPU"); !starved {
+		requireSays(t, o.Stdout, "0 of 1 rounds fitted into the budget")
+	}
+	if strings.Contains(o.Stdout, "the volume answers") {
+		t.Errorf("the volume is blamed:\n%s", o.Stdout)
+	}
+}
+
 // TestInterrupted: Ctrl-C ends the servers, and nothing stays.
 func TestInterrupted(t *testing.T) {
 	g := newGround(t)
