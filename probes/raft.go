@@ -67,12 +67,15 @@ func (p raftParams) info(i Info) Info {
 	i.Extra += p.FormBound + 3*raftWait + grace + closeWait
 	i.Metrics = append(i.Metrics,
 		Metric{"formed", measure.Seconds, "from the start of the three servers until one leads the meta group and all are current"},
-		Metric{"placed", measure.Seconds, "from the request to make the streams until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does)"},
+		Metric{Placed, measure.Seconds, "from the request to make the streams until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does)"},
 		Metric{"leaders_lost", measure.Count, "elections of streams and of the meta group that nobody asked for; on nats-server before 2.10.18 only those that another server won"},
 		Metric{"memory", measure.Bytes, "largest resident memory of the server on the volume"},
 	)
 	return i
 }
+
+// Placed is the metric of how long leaders take to move to where they have to be.
+const Placed = "placed"
 
 // raftGroup is a cluster with streams of three replicas.
 type raftGroup struct {
@@ -339,7 +342,7 @@ func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
 	bounded, cancel := context.WithTimeout(ctx, raftWait)
 	defer cancel()
 	err = g.lead(bounded, js)
-	m := once("placed", start, time.Since(start), sampler.Stop(), err == nil)
+	m := once(Placed, start, time.Since(start), sampler.Stop(), err == nil)
 	if err == nil {
 		g.settled, err = g.terms(ctx)
 		return m, err

@@ -109,6 +109,13 @@ func parseServerVersion(version string) (major, minor, patch int, err error) {
 	return numbers[0], numbers[1], numbers[2], nil
 }
 
+// PrefersLeader says whether a leader of a nats-server of this version that steps down
+// hands over to the server that the request names; before 2.11 it chooses by itself.
+func PrefersLeader(version string) bool {
+	major, minor, _, err := parseServerVersion(version)
+	return err == nil && (major > 2 || major == 2 && minor >= 11)
+}
+
 // TakesSlots says whether a nats-server of this version knows max_concurrent_io;
 // one that does not refuses a configuration that names it. Versions newer than
 // those that SlotsOf knows do.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"storebench/internal/natsfs"
 	"storebench/probes"
 	"storebench/profiles"
 )
@@ -25,18 +26,33 @@ func CheckLimits(limits []profiles.Limit) ([]profiles.Limit, error) {
 	return checked, nil
 }
 
-// Judgeable leaves out the limits of a profile on what servers log of themselves, where
-// they would log it only from above the bound on: their silence would keep no promise.
-// The notes name them.
+// Judgeable leaves out the limits of a profile that an installed nats-server can tell
+// nothing of. The notes name them.
 func Judgeable(limits []profiles.Limit, server Server) (kept []profiles.Limit, notes []string) {
 	for _, limit := range limits {
-		if server.Program == "" || limit.Bound >= probes.LogsFrom.Seconds() || !logged(limit) {
+		why := server.cannotTell(limit)
+		if why == "" {
 			kept = append(kept, limit)
 			continue
 		}
-		notes = append(notes, fmt.Sprintf("the limit %s is not judged: nats-server logs such pauses from %v on, and only the one linked in can be told to log shorter ones", limit, probes.LogsFrom))
+		notes = append(notes, fmt.Sprintf("the limit %s is not judged: %s", limit, why))
 	}
 	return kept, notes
+}
+
+// cannotTell says why a limit says nothing of a volume under such servers, and nothing
+// where it does. Their silence keeps no promise about what they log only from above the
+// bound on.
+func (s Server) cannotTell(limit profiles.Limit) string {
+	switch {
+	case s.Program == "":
+		return ""
+	case limit.Bound < probes.LogsFrom.Seconds() && logged(limit):
+		return fmt.Sprintf("nats-server logs such pauses from %v on, and only the one linked in can be told to log shorter ones", probes.LogsFrom)
+	case limit.Metric == probes.Placed && !natsfs.PrefersLeader(s.Version):
+		return fmt.Sprintf("nats-server %s chooses a new leader by itself, and whom is luck", s.Version)
+	}
+	return ""
 }
 
 // logged says whether a limit is on what servers log of themselves.

@@ -93,10 +93,11 @@ func TestBuiltinProfilesAreValid(t *testing.T) {
 }
 
 // TestJudgeable: a limit below what an installed server logs from is left out, with a
-// note; the linked-in one logs shorter pauses.
+// note, and so is where the leader goes before 2.11; the linked-in one logs shorter
+// pauses.
 func TestJudgeable(t *testing.T) {
 	limits, err := CheckLimits([]profiles.Limit{
-		parsed(t, "raft-stall.readloop value < 100ms"), parsed(t, "raft-stall.readloop value < 2s"),
+		parsed(t, "raft-stall.readloop value < 100ms"), parsed(t, "raft-stall.placed max < 10s"), parsed(t, "raft-stall.readloop value < 2s"),
 		parsed(t, "raft-stall.raftz max < 100ms"), parsed(t, "block-write p99 < 10ms"),
 	})
 	if err != nil {
@@ -111,5 +112,8 @@ func TestJudgeable(t *testing.T) {
 	}
 	if len(notes) != 1 || !strings.Contains(notes[0], "raft-stall.readloop value < 100ms") {
 		t.Errorf("notes %q", notes)
+	}
+	if kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.29"}); len(kept) != len(limits)-2 || len(notes) != 2 || !strings.Contains(notes[1], "raft-stall.placed max < 10s") {
+		t.Errorf("before 2.11: %v, notes %q", kept, notes)
 	}
 }
