@@ -101,7 +101,7 @@ func TestRaftSlowVotes(t *testing.T) {
 	around := env(t, p, onVolume(t, slow(t, "flush 1500ms")), time.Second)
 	around.Raft.Memory = ""
 	measured, err := p.Run(t.Context(), around)
-	if err != nil {
+	if err != nil && !errors.Is(err, probes.ErrCut) { // a server may be blocked in the kernel
 		t.Fatal(err)
 	}
 	if d := metric(t, measured, "formed").Distribution; d.Unfinished != 1 {

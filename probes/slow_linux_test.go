@@ -132,7 +132,7 @@ func TestRecoveryAfterKill(t *testing.T) {
 // Reads that share slots queue up behind each other.
 func TestLastChecksumWaitsForSlots(t *testing.T) {
 	const readers, most = 64, 1.25
-	volume := slow(t, "read 300ms") // so long that the work of 64 readers on a busy machine is little beside it
+	volume := slow(t, "read 500ms") // so long that the work of 64 readers on a busy machine is little beside it
 	drain := func(readers, slots int) (seconds, waited float64) {
 		r := round(t, volume, "last-checksum", time.Millisecond, map[string]string{
 			"concurrency": strconv.Itoa(readers), "max-concurrent-io": strconv.Itoa(slots), "block-size": "128KiB", "cipher": "chacha",

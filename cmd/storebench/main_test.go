@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 // $VOLUME is a directory, empty and the script's own, on a file system that no
 // other test puts a JetStream store on.
 func TestScripts(t *testing.T) {
-	if err := slowtest.TakeTurn(); err != nil {
+	if err := slowtest.TakeTurn(slowtest.Alone); err != nil {
 		t.Fatal(err)
 	}
 	root := ownVolume(t)

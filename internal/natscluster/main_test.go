@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	case holderCommand:
 		err = holdCluster()
 	default:
-		os.Exit(slowtest.Run(m.Run))
+		os.Exit(slowtest.RunBeside(m.Run))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

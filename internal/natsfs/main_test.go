@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
-	os.Exit(slowtest.Run(m.Run))
+	os.Exit(slowtest.RunBeside(m.Run))
 }
 
 // killedAfter runs this test binary with an environment that makes it a writer,

@@ -12,5 +12,5 @@ import (
 // the real server here must not be taken for one that lives beside theirs.
 func TestMain(m *testing.M) {
 	slowvolume.ServeIfChild()
-	os.Exit(slowtest.Run(m.Run))
+	os.Exit(slowtest.RunBeside(m.Run))
 }

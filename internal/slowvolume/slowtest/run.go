@@ -15,12 +15,27 @@ import (
 // that what they leave behind can be told from what others do, and returns the
 // exit code: 1 when a mount, a loop device or a process is left. It waits for its
 // turn first: packages that call it run one after the other.
-func Run(tests func() int) int {
+func Run(tests func() int) int { return run(tests, Alone) }
+
+// RunBeside is Run for tests that hold no figures against each other: packages that
+// call it run beside each other.
+func RunBeside(tests func() int) int { return run(tests, Beside) }
+
+// Turn is what a package's tests share the machine with.
+type Turn int
+
+// The turns.
+const (
+	Alone  Turn = iota // no other package's tests that take a turn
+	Beside             // others that run beside each other
+)
+
+func run(tests func() int, turn Turn) int {
 	if slices.Contains(os.Args, "-test.fuzzworker") {
 		return tests() // the process that fuzzes has the turn
 	}
 	if !slices.Contains(os.Args, "-test.short=true") { // those load nothing for long
-		if err := TakeTurn(); err != nil {
+		if err := TakeTurn(turn); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
 		}

@@ -3,4 +3,4 @@
 package slowtest
 
 // TakeTurn does nothing: no volumes are made here.
-func TakeTurn() error { return nil }
+func TakeTurn(Turn) error { return nil }

@@ -13,7 +13,7 @@ import (
 )
 
 // sweepBudget holds 25 cells in 3 rounds on a slow volume.
-const sweepBudget = 65 * time.Second
+const sweepBudget = 48 * time.Second
 
 // sweep runs a matrix of 5 × 5 cells on a volume with a fault; it must end within
 // its budget with data of every cell.
