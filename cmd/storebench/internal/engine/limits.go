@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"storebench/internal/natsfs"
 	"storebench/probes"
 	"storebench/profiles"
 )
@@ -49,7 +48,7 @@ func (s Server) cannotTell(limit profiles.Limit) string {
 		return ""
 	case limit.Bound < probes.LogsFrom.Seconds() && logged(limit):
 		return fmt.Sprintf("nats-server logs such pauses from %v on, and only the one linked in can be told to log shorter ones", probes.LogsFrom)
-	case limit.Metric == probes.Placed && !natsfs.PrefersLeader(s.Version):
+	case limit.Metric == probes.Placed && s.Chooses:
 		return fmt.Sprintf("nats-server %s chooses a new leader by itself, and whom is luck", s.Version)
 	}
 	return ""

@@ -113,7 +113,7 @@ func TestJudgeable(t *testing.T) {
 	if len(notes) != 1 || !strings.Contains(notes[0], "raft-stall.readloop value < 100ms") {
 		t.Errorf("notes %q", notes)
 	}
-	if kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.29"}); len(kept) != len(limits)-2 || len(notes) != 2 || !strings.Contains(notes[1], "raft-stall.placed max < 10s") {
+	if kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.29", Chooses: true}); len(kept) != len(limits)-2 || len(notes) != 2 || !strings.Contains(notes[1], "raft-stall.placed max < 10s") {
 		t.Errorf("before 2.11: %v, notes %q", kept, notes)
 	}
 }

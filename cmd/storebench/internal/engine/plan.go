@@ -50,6 +50,8 @@ type Options struct {
 type Server struct {
 	Program string // its file
 	Version string
+	// Chooses says that a leader that steps down chooses the next one by itself.
+	Chooses bool
 	// Slots are its own, where it does not take max_concurrent_io; else 0.
 	Slots int
 }
