@@ -110,6 +110,9 @@ func recovered(t *testing.T, dir string, messages uint64) (found uint64) {
 // after a power cut: under sync_interval always all of them, if the volume is
 // honest; in default mode those that a sync has met.
 func TestPowerCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it mounts many volumes")
+	}
 	for _, tt := range []struct {
 		name     string
 		fs       string

@@ -289,6 +289,9 @@ func TestLoopDeviceUsesDirectIO(t *testing.T) {
 }
 
 func TestPowerCut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it mounts many volumes")
+	}
 	for _, tc := range []struct {
 		fs     string
 		faults []string
@@ -350,6 +353,9 @@ func TestPowerCutTwice(t *testing.T) {
 }
 
 func TestPowerCutOfUsedVolumeFails(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a volume in use")
+	}
 	b := slowtest.Block(t, slowvolume.BlockConfig{})
 	f := create(t, filepath.Join(b.Path(), "open"), 0)
 	err := b.PowerCut(t.Context())

@@ -114,6 +114,9 @@ func killServer(t *testing.T, b *slowvolume.Block) {
 // An application that does not let go makes Close say so, and the volume goes
 // when the application does.
 func TestCloseOfUsedVolume(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a volume in use")
+	}
 	t.Setenv("TMPDIR", t.TempDir())
 	slowtest.Need(t, "loop", slowvolume.CanBlock())
 	b, err := slowvolume.NewBlock(t.Context(), slowvolume.BlockConfig{Size: 64 << 20})

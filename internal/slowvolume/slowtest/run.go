@@ -21,6 +21,9 @@ func Run(tests func() int) int { return run(tests, Alone) }
 // call it run beside each other.
 func RunBeside(tests func() int) int { return run(tests, Beside) }
 
+// Short is testing.Short for a TestMain, before the flags are parsed.
+func Short() bool { return slices.Contains(os.Args, "-test.short=true") }
+
 // Turn is what a package's tests share the machine with.
 type Turn int
 
@@ -34,7 +37,7 @@ func run(tests func() int, turn Turn) int {
 	if slices.Contains(os.Args, "-test.fuzzworker") {
 		return tests() // the process that fuzzes has the turn
 	}
-	if !slices.Contains(os.Args, "-test.short=true") { // those load nothing for long
+	if !Short() { // those load nothing for long
 		if err := TakeTurn(turn); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			return 1
