@@ -359,17 +359,26 @@ func TestErrorHasItsCause(t *testing.T) {
 func TestRun(t *testing.T) {
 	each(t, func(t *testing.T, name string) {
 		measured := map[string]bool{}
-		for variant, p := range few(name, variants(t, name)) {
-			t.Run(variant, func(t *testing.T) {
-				for _, metric := range runOnce(t, p) {
-					measured[metric] = true
+		missing := func() (names []string) {
+			for _, m := range newProbe(t, name).Info().Metrics {
+				if !measured[m.Name] {
+					names = append(names, m.Name)
 				}
-			})
-		}
-		for _, m := range newProbe(t, name).Info().Metrics {
-			if !measured[m.Name] {
-				t.Errorf("no kind of round measures %s", m.Name)
 			}
+			return names
+		}
+		// What meets an event may not do so in a short round of a busy machine.
+		for try := 0; try < 3 && len(missing()) > 0; try++ {
+			for variant, p := range few(name, variants(t, name)) {
+				t.Run(variant, func(t *testing.T) {
+					for _, metric := range runOnce(t, p) {
+						measured[metric] = true
+					}
+				})
+			}
+		}
+		if names := missing(); len(names) > 0 {
+			t.Errorf("no kind of round measures %v", names)
 		}
 	})
 }
