@@ -178,7 +178,7 @@ func (b *behaviour) add(metric string, r measure.Round) {
 		b.Unformed += int(d.Unfinished)
 		b.Formed = max(b.Formed, longest(d))
 		for _, line := range r.Context.Log {
-			_, text, _ := strings.Cut(line, ": ")
+			_, text, _ := strings.Cut(line, "] ") // after the server and the level
 			b.Lines[string(serverlog.Parse(text).Kind)]++
 		}
 	case "placed":
