@@ -31,7 +31,10 @@ var raftVolumes = []string{
 }
 
 // disagreements say why the two levels differ about a volume.
-var disagreements = map[string]string{}
+var disagreements = map[string]string{
+	"flush 15 ms, 2.12.4":          "2,000 groups behind its 4 slots do not vote within 4 s; the cluster has 4 streams",
+	"throttled to 50 IOPS, 2.12.4": "2,000 groups do not vote within 4 s at 50 operations a second; the cluster has 4 streams, and in default mode few of its writes wait for the disk",
+}
 
 // A level is what was asked: the probes of the file store, or a real group.
 const (
