@@ -70,6 +70,7 @@ func (p raftParams) info(i Info) Info {
 		Metric{Placed, measure.Seconds, "from the request to make the streams until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does)"},
 		Metric{"leaders_lost", measure.Count, "elections of streams and of the meta group that nobody asked for; on nats-server before 2.10.18 only those that another server won"},
 		Metric{"memory", measure.Bytes, "largest resident memory of the server on the volume"},
+		Metric{"memory_all", measure.Bytes, "the largest resident memories of the three servers together"},
 	)
 	return i
 }
@@ -88,8 +89,8 @@ type raftGroup struct {
 	payload  []byte
 	names    []string
 	subjects []string
-	settled  map[string]term // of each group, when its leader was where it had to be
-	peak     int64           // see peakMemory
+	settled  map[string]term         // of each group, when its leader was where it had to be
+	peak     [natscluster.Size]int64 // see peaks
 }
 
 // term is who leads a group, and since which election.
@@ -122,7 +123,7 @@ func (p raftParams) withRaft(ctx context.Context, env *Env, leader int, change f
 		found, err = g.run(ctx, do)
 		measured = append(found, measured...)
 	}
-	measured = append(measured, g.memory(start))
+	measured = append(measured, g.memory(start)...)
 	closed := g.close(ctx) // the log is whole then
 	g.attachLog(measured)
 	return measured, cutOr(err, g.notWritten(), closed)
@@ -214,7 +215,7 @@ func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) string
 	if len(e.Missing) == 1 && g.onVolume(e.Missing[0]) {
 		return "the others formed one"
 	}
-	g.peak = g.peakMemory()
+	g.peak = g.peaks()
 	switch {
 	case g.close(ctx) != nil:
 		return "a server on it is blocked in the kernel"
@@ -541,14 +542,22 @@ func (g *raftGroup) pids() (all []int) {
 	return all
 }
 
-// memory is the peak of the server on the volume.
-func (g *raftGroup) memory(start time.Time) measure.Measurement {
-	return single("memory", measure.Bytes, start, time.Since(start), measure.Context{}, float64(g.peakMemory()))
+// memory is what the servers had at most.
+func (g *raftGroup) memory(start time.Time) []measure.Measurement {
+	peaks, elapsed := g.peaks(), time.Since(start)
+	of := func(metric string, bytes int64) measure.Measurement {
+		return single(metric, measure.Bytes, start, elapsed, measure.Context{}, float64(bytes))
+	}
+	return []measure.Measurement{of("memory", peaks[target]), of("memory_all", peaks[0]+peaks[1]+peaks[2])}
 }
 
-// peakMemory is what the server on the volume had at most, also when it has been
-// killed since.
-func (g *raftGroup) peakMemory() int64 { return max(g.peak, g.cluster.Node(target).PeakMemory()) }
+// peaks are what each server had at most, also when it has been killed since.
+func (g *raftGroup) peaks() (all [natscluster.Size]int64) {
+	for i, n := range g.cluster.Nodes() {
+		all[i] = max(g.peak[i], n.PeakMemory())
+	}
+	return all
+}
 
 // close kills the servers. One that is blocked in the kernel has writes in flight.
 func (g *raftGroup) close(ctx context.Context) error {

@@ -61,8 +61,8 @@ func TestAccuracy(t *testing.T) {
 				}
 				a := row.ask(t, args)
 				one := tried{
-					Volume: row.volume, Profile: row.profile, When: time.Now().UTC().Truncate(time.Second), Status: a.run.Verdict.Status,
-					Wrong: a.wrong(row), Lost: a.run.Lost(), Seconds: a.Took.Seconds(),
+					Volume: row.volume, Profile: row.profile, When: time.Now().UTC().Truncate(time.Second), Status: a.Run.Verdict.Status,
+					Wrong: a.wrong(row), Lost: a.Run.Lost(), Seconds: a.Took.Seconds(),
 				}
 				if row.cause != "" && !a.inconclusive(row) {
 					one.Blamed, one.Causes = a.blamed(row), len(a.explained(row))

@@ -142,15 +142,15 @@ func (q question) answer(t *testing.T) told {
 	a := q.row.ask(t, append([]string{"--nats-server", q.program}, levelArgs[q.level]...))
 	one := told{
 		Volume: q.row.volume, Server: q.server, Level: q.level, When: time.Now().UTC().Truncate(time.Second),
-		Status: a.run.Verdict.Status, Lost: a.run.Lost(), Seconds: a.Took.Seconds(),
+		Status: a.Run.Verdict.Status, Lost: a.Run.Lost(), Seconds: a.Took.Seconds(),
 	}
-	for _, f := range a.run.Verdict.Findings {
+	for _, f := range a.Run.Verdict.Findings {
 		if f.Status == results.Fail && !slices.Contains(one.Failed, f.Name) {
 			one.Failed = append(one.Failed, f.Name)
 		}
 	}
 	if q.level == cluster {
-		one.Cluster = behaviourOf(a.run.Measurements)
+		one.Cluster = behaviourOf(a.Run.Measurements)
 	}
 	t.Logf("%+v %+v", one, one.Cluster)
 	return one
