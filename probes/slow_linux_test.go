@@ -132,7 +132,7 @@ func TestRecoveryAfterKill(t *testing.T) {
 // Reads that share slots queue up behind each other.
 func TestLastChecksumWaitsForSlots(t *testing.T) {
 	const readers, most = 64, 1.25
-	volume := slow(t, "read 500ms") // so long that the work of 64 readers on a busy machine is little beside it
+	volume := slow(t, "read 300ms") // so long that the work of 64 readers on a busy machine is little beside it
 	drain := func(readers, slots int) (seconds, waited float64) {
 		r := round(t, volume, "last-checksum", time.Millisecond, map[string]string{
 			"concurrency": strconv.Itoa(readers), "max-concurrent-io": strconv.Itoa(slots), "block-size": "128KiB", "cipher": "chacha",
@@ -145,7 +145,7 @@ func TestLastChecksumWaitsForSlots(t *testing.T) {
 		got, waited := drain(readers, slots)
 		turns := float64(max(1, readers/slots))
 		t.Logf("%d slots: %.3f s, one read takes %.3f s; %.1f s waited", slots, got, one, waited)
-		if want := turns * one; got > most*want || got < want/most {
+		if want := turns * one; got > most*want+0.1 || got < want/most { // they are read and decrypted by two processors
 			t.Errorf("%d slots: %d reads took %.3f s, want %.3f s", slots, readers, got, want)
 		}
 		// In turn i each reader has waited for i reads.
