@@ -50,7 +50,7 @@ func TestDefaultModeWarnsOnSlowSyncs(t *testing.T) {
 	dir := programtest.Target(t)
 	programtest.Ask(t, func(doc string) programtest.Outcome {
 		return underStrace(t, 30*time.Millisecond, "check", dir, "--only", "raw-sync,block-write,block-sync,election-storm",
-			"--skip", "*-sequential,*-parallel,*-max", "--set", "term-vote.groups=100", "--budget", "60s", "-o", "text", "-o", "json="+doc)
+			"--skip", "*-sequential,*-parallel,*-max", "--set", "term-vote.groups=100", "--budget", "45s", "-o", "text", "-o", "json="+doc)
 	}, func(a programtest.Answer) []string {
 		wrong := slices.Concat(a.Exits(0),
 			a.Finds("raw-sync.fdatasync{step=raw-sync} p99", "raw-sync", results.Warn),
