@@ -275,9 +275,12 @@ func (g *raftGroup) loggedPauses(start time.Time, elapsed time.Duration, around 
 		}
 	}
 	var all []measure.Measurement
-	for metric, longest := range map[string]time.Duration{"readloop": readloop, "subscription": subscription} {
-		if longest > 0 || g.env.Raft.Program == "" {
-			all = append(all, single(metric, measure.Seconds, start, elapsed, around, longest.Seconds()))
+	for _, pause := range []struct {
+		metric  string
+		longest time.Duration
+	}{{"readloop", readloop}, {"subscription", subscription}} {
+		if pause.longest > 0 || g.env.Raft.Program == "" {
+			all = append(all, single(pause.metric, measure.Seconds, start, elapsed, around, pause.longest.Seconds()))
 		}
 	}
 	return all

@@ -15,7 +15,6 @@ import (
 type Group struct {
 	ID        string `json:"id"`        // the server's own name inside Raft
 	Leader    string `json:"leader"`    // that of the leader; empty without one
-	Vote      string `json:"voted_for"` // that of whom the server voted for in this term; empty without one
 	State     string `json:"state"`
 	Term      uint64 `json:"term"`
 	PIndex    uint64 `json:"pindex"`    // the last entry in its log

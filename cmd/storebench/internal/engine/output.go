@@ -106,10 +106,7 @@ func Save(ctx context.Context, path string, data []byte, wait time.Duration) err
 // rename, so that a full disk or a kill leaves the old one. Where nothing can
 // stand beside it, it is written in place, as a device or a pipe is.
 func save(t saveTask) error {
-	path := t.Path
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
-	}
+	path := resolved(t.Path)
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return writeInto(path, t.Data)
 	}
