@@ -13,8 +13,8 @@ import (
 
 // Group is a Raft group as one server sees it (nats-server's Raftz).
 type Group struct {
-	ID        string `json:"id"`        // the server's own name inside Raft
-	Leader    string `json:"leader"`    // that of the leader; empty without one
+	ID        string `json:"id"`     // the server's own name inside Raft
+	Leader    string `json:"leader"` // that of the leader; empty without one
 	State     string `json:"state"`
 	Term      uint64 `json:"term"`
 	PIndex    uint64 `json:"pindex"`    // the last entry in its log
