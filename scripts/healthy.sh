@@ -64,9 +64,12 @@ complaints() {
 	fi
 }
 
-# warned names the limits that a run warned of.
+# warned names the limits that a run warned of, or left open where it could do no worse.
 warned() {
-	jq -r '[.verdict.findings[] | select(.status == "warn") | .name] | unique | join(", ")' "$1"
+	jq -r '[.verdict.findings[]
+		| if .status == "warn" then .name
+			elif .status == "inconclusive" and .limit.level == "warn" then .name + " (open)"
+			else empty end] | unique | join(", ")' "$1"
 }
 
 # loud says whether a run tells of the machine and not of the volume.
