@@ -1,14 +1,17 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/signal"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -118,6 +121,9 @@ func runAndReport(cmd *cobra.Command, req engine.Request, out *outputs, failOnWa
 	if err := out.check(cmd.Context()); err != nil {
 		return err
 	}
+	// A reader that goes, as head and less do, must not end a run: what it wrote on the
+	// volume would stay there, and what it measured be lost.
+	signal.Ignore(syscall.SIGPIPE)
 	show := newProgress(os.Stderr, out.quiet)
 	req.Observe = show.observe
 	run, err := engine.Run(cmd.Context(), req)
@@ -246,9 +252,12 @@ func targetDir(args []string, config *natsfs.Config) (string, error) {
 
 // slotsOf decides whose I/O slots the run is judged at.
 func (f *checkFlags) slotsOf(req *engine.Request, config *natsfs.Config) error {
+	server := cmp.Or(f.serverVersion, req.Server.Version)
 	switch {
 	case f.slots != "" && f.serverVersion != "":
 		return usagef("--max-concurrent-io and --server-version both say which slots: give one")
+	case f.slots == "" && config != nil && config.Slots > 0 && server != "" && !natsfs.TakesSlots(server):
+		return usagef("%s sets max_concurrent_io, which nats-server %s does not know: name the server that reads this file (2.12.14, 2.14.4, 2.15 or newer), or leave the file out", f.natsConfig, server)
 	case f.slots != "":
 		req.Options.Slots = strings.Split(f.slots, ",")
 		req.Slots.Source = "--max-concurrent-io"

@@ -14,7 +14,7 @@ import (
 
 func main() {
 	slowvolume.ServeIfChild()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	err := newRoot().ExecuteContext(ctx)
 	code := exitCode(err)
 	if message := errorText(err); message != "" {
@@ -22,4 +22,16 @@ func main() {
 	}
 	stop()
 	os.Exit(code)
+}
+
+// endings are the signals that end a run. What nohup or a shell has the program
+// ignore stays ignored.
+func endings() []os.Signal {
+	signals := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	return signals
 }

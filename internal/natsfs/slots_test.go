@@ -82,7 +82,7 @@ func TestTakesSlots(t *testing.T) {
 	for version, want := range map[string]bool{
 		"2.9.25": false, "2.10.29": false, "2.11.17": false, "2.12.4": false, "2.12.12": false, "2.12.14": true, "2.13.0": false,
 		"2.14.3": false, "v2.14.4": true, "2.15.0": true, "2.15.2": true, "2.16.0-RC.1": true, "2.97.0": true, "3.0.0": true,
-		"1.4.1": false, "": false, "latest": false,
+		"2.10": false, "2.12": true, "v2.14": true, "1.4.1": false, "": false, "latest": false,
 	} {
 		if got := TakesSlots(version); got != want {
 			t.Errorf("version %q: %v, want %v", version, got, want)

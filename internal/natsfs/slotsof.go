@@ -118,13 +118,17 @@ func PrefersLeader(version string) bool {
 
 // TakesSlots says whether a nats-server of this version knows max_concurrent_io;
 // one that does not refuses a configuration that names it. Versions newer than
-// those that SlotsOf knows do.
+// those that SlotsOf knows do. A version without a patch means the newest patch.
 func TakesSlots(version string) bool {
 	major, minor, patch, err := parseServerVersion(version)
 	if err != nil || major != 2 {
 		return major > 2
 	}
-	if line, known := slotsByLine[minor]; known {
+	line, known := slotsByLine[minor]
+	switch {
+	case known && patch < 0:
+		return line.fixed < noPatch
+	case known:
 		return patch >= line.fixed
 	}
 	return minor > slices.Max(slices.Collect(maps.Keys(slotsByLine)))
