@@ -13,6 +13,7 @@ import (
 	"storebench/internal/measure"
 	"storebench/probes"
 	"storebench/profiles"
+	"storebench/results"
 )
 
 // testProfile asks for one step of each kind that a plan treats differently.
@@ -398,5 +399,20 @@ func TestPlanLinked(t *testing.T) {
 	foreign.Profile = testProfile()
 	if err := p.check(foreign); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "--nats-server") {
 		t.Errorf("nothing left: %v, want ErrUsage and why", err)
+	}
+}
+
+func TestRoundsThatTheBudgetCutShort(t *testing.T) {
+	disk := planned(t, Options{}).steps[0]
+	for _, test := range []struct {
+		step *plannedStep
+		want results.IncidentKind
+	}{{disk, results.Cut}, {raftStep("raft", "leader", smallPeer), results.OutOfTime}} {
+		e := &engine{run: &results.Run{}}
+		test.step.Rounds, test.step.done = 3, 2
+		e.failed(t.Context(), test.step, errLate)
+		if len(e.run.Incidents) != 1 || e.run.Incidents[0].Kind != test.want || !test.step.stopped {
+			t.Errorf("%s: %+v, want %s and no further round", test.step.Name, e.run.Incidents, test.want)
+		}
 	}
 }

@@ -210,8 +210,9 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 	return err
 }
 
-// errLate is the error of a round that the end of the budget cut short while the
-// volume answered: it would have had more time, so it says nothing of the volume.
+// errLate is the error of a round that the end of the budget cut short, seconds after
+// it should have ended, while the volume answered: it would have had more time, so
+// that it is no stall for certain.
 var errLate = errors.New("the round did not fit into the rest of the budget")
 
 // answers says whether the volume takes a small durable write at once.
@@ -286,9 +287,11 @@ func (e *engine) failed(ctx context.Context, s *plannedStep, err error) {
 	switch {
 	case errors.Is(err, errNoAnswer), errors.Is(err, errStarved):
 		e.halt(s, err)
-	case errors.Is(err, errLate):
-		s.done--
+	case errors.Is(err, errLate) && s.raft():
+		s.done-- // as long as a group takes to form, such a round tells nothing
 		e.outOfTime(s)
+	case errors.Is(err, errLate):
+		e.cut(s)
 	case ctx.Err() != nil:
 		e.halt(s, context.Cause(ctx))
 	case errors.As(err, &we) && we.Kind == kindVolume:
