@@ -491,14 +491,29 @@ func TestJudgeEveryMeasurement(t *testing.T) {
 	}
 }
 
-// TestJudgeStalledCause blames the layer that gave no answer.
+// TestJudgeStalledCause blames the layer that gave no answer or an error.
 func TestJudgeStalledCause(t *testing.T) {
-	for device, want := range map[string]cause.Name{"vdb": cause.Device, "": cause.FileSystem} {
-		run := runOf(t, nil)
-		run.Volume.Device.Name = device
-		run.Incidents = []Incident{{Kind: Stalled, At: started, Detail: "no answer"}}
-		if got := Judge(run).Findings[0].Cause; got == nil || got.Name != want {
-			t.Errorf("on device %q the cause is %v, want %s", device, got, want)
+	held := latencies(ops{100, ms})
+	held.Context.Pressure = &measure.Pressure{IO: .6}
+	held.Context.Device = &measure.Device{Name: "vdb", WriteSeconds: 60e-6}
+	for _, tt := range []struct {
+		kind               IncidentKind
+		fileSystem, device string
+		rounds             []measure.Round
+		want               cause.Name
+	}{
+		{Stalled, "ext4", "vdb", nil, cause.Device},
+		{Stalled, "fuse.s", "", nil, cause.FileSystem},
+		{Stalled, "nfs4", "", nil, cause.Network},
+		{VolumeError, "nfs4", "", nil, cause.Network},
+		{Stalled, "ext4", "vdb", []measure.Round{held}, cause.Throttle},
+		{VolumeError, "ext4", "vdb", []measure.Round{held}, cause.Device},
+	} {
+		run := runOf(t, tt.rounds)
+		run.Volume.FileSystem, run.Volume.Device.Name = tt.fileSystem, tt.device
+		run.Incidents = []Incident{{Kind: tt.kind, At: started, Detail: "no answer"}}
+		if got := Judge(run).Findings[0].Cause; got == nil || got.Name != tt.want {
+			t.Errorf("%s of %s on device %q: the cause is %v, want %s", tt.kind, tt.fileSystem, tt.device, got, tt.want)
 		}
 	}
 }

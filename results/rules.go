@@ -73,7 +73,7 @@ func incidents(run *Run) []Finding {
 		f := Finding{Name: rule.name, Status: rule.status, Step: in.Step, Meaning: rule.meaning,
 			Reason: fmt.Sprintf("%s after %s: %s", in.Kind, in.At.Sub(run.Started).Round(100*time.Millisecond), in.Detail)}
 		if in.Kind == Stalled || in.Kind == VolumeError {
-			f.Cause = &cause.Cause{Name: incidentCause(run), Evidence: []string{in.Detail}}
+			f.Cause = incidentCause(run, in)
 		}
 		all = append(all, f)
 	}
@@ -109,13 +109,25 @@ func swept(run *Run) []Finding {
 	return []Finding{f}
 }
 
-// incidentCause blames the layer that gave no answer or an error: what is
+// incidentCause blames the layer that gave no answer or an error: a network, what
+// holds requests back above the device if the rounds that did end show it, what is
 // below the file system where there is a block device, else the file system.
-func incidentCause(run *Run) cause.Name {
-	if run.Volume.Device.Name != "" {
-		return cause.Device
+func incidentCause(run *Run, in Incident) *cause.Cause {
+	c := cause.Case{FileSystem: run.Volume.FileSystem, CPUs: run.Host.CPUs}
+	if in.Kind == Stalled {
+		for _, m := range run.Measurements {
+			c.Rounds = append(c.Rounds, m.Rounds...)
+		}
 	}
-	return cause.FileSystem
+	seen := cause.Find(c)
+	evidence := append([]string{in.Detail}, seen.Evidence...)
+	switch {
+	case seen.Name == cause.Network, seen.Name == cause.Throttle:
+		return &cause.Cause{Name: seen.Name, Evidence: evidence}
+	case run.Volume.Device.Name != "":
+		return &cause.Cause{Name: cause.Device, Evidence: evidence[:1]}
+	}
+	return &cause.Cause{Name: cause.FileSystem, Evidence: evidence[:1]}
 }
 
 // stalls tells when operations stood still longest and what share of the

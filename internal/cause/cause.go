@@ -267,15 +267,16 @@ func memory(c Case) (Cause, bool) {
 
 // throttle: tasks wait for block I/O while the device itself has little to do
 // and answers at once: something above it (a cgroup, a driver) holds the
-// requests back.
+// requests back. Of a device whose requests took no time at all none is known to
+// have been counted: a multipath head may have no counters of its own.
 func throttle(c Case) (Cause, bool) {
 	busy, known := meanKnown(c, deviceOf(func(d measure.Device) float64 { return d.Busy }))
 	io := mean(c, ioOf)
 	request := slowestRequest(c)
-	if !known || busy >= deviceIdle || io < ioPressure || c.Seconds > 0 && request >= deviceRequest*c.Seconds {
+	if !known || request == 0 || busy >= deviceIdle || io < ioPressure || c.Seconds > 0 && request >= deviceRequest*c.Seconds {
 		return Cause{}, false
 	}
-	return Cause{Throttle, []string{fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI) while %s was %.0f %% busy and a request took %s",
+	return Cause{Throttle, []string{fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI, of the whole machine) while %s was %.0f %% busy and a request took %s",
 		100*io, deviceName(c), 100*busy, seconds(request))}}, true
 }
 

@@ -58,6 +58,7 @@ func TestFind(t *testing.T) {
 		{"less than half busy", "xfs", 0.1, observed{io: .5, device: .49, request: .1}, Unknown, ""},
 		{"a device that is a little busy is not throttled", "ext4", 0.1, observed{io: .59, device: .1, request: 60e-6}, Unknown, ""},
 		{"an idle device whose requests are slow is not throttled", "ext4", 0.1, observed{io: .59, device: .05, request: .011}, Unknown, ""},
+		{"a device whose requests are not counted is not known to be idle", "ext4", 0.1, observed{io: .59}, Unknown, ""},
 		{"an idle device that nobody waits for", "ext4", 0.1, observed{io: .24, device: 0, request: 60e-6}, Unknown, ""},
 		{"waits for I/O without a device to look at", "overlay", 0.1, observed{io: .59, noDevice: true}, Unknown, ""},
 
