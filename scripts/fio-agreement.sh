@@ -80,10 +80,10 @@ figures() {
 # row prints a line of the table: $1 is its name, $2 how both were run, $3 how far
 # they may be apart; 0 stands for any distance.
 row() {
-	awk -v what="$1" -v fio="$(figures "$work/fio-$2")" -v own="$(figures "$work/own-$2")" -v tolerance="$3" 'BEGIN {
+	awk -v what="$1" -v fio="$(figures "$work/fio-$2")" -v own="$(figures "$work/own-$2")" -v tolerance="$3" -v turns="$turns" 'BEGIN {
 		split(fio, f, " "); split(own, o, " ")
 		p50 = o[2] / f[2] - 1; p99 = o[3] / f[3] - 1
-		printf "| %s | %d | %.0f | %.0f | %d | %.0f | %.0f | %+.1f %% | %+.1f %% |\n", what, f[1], f[2], f[3], o[1], o[2], o[3], 100 * p50, 100 * p99
+		printf "| %s | %d | %d | %.0f | %.0f | %d | %.0f | %.0f | %+.1f %% | %+.1f %% |\n", what, turns, f[1], f[2], f[3], o[1], o[2], o[3], 100 * p50, 100 * p99
 		if (tolerance > 0 && (p50 ^ 2 > tolerance ^ 2 || p99 ^ 2 > tolerance ^ 2)) exit 1
 	}'
 }
@@ -102,8 +102,8 @@ main() {
 			own_turn "$how"
 		done
 	done
-	echo "| volume | fio writes | fio p50 µs | fio p99 µs | storebench writes | p50 µs | p99 µs | p50 apart | p99 apart |"
-	echo "|---|---|---|---|---|---|---|---|---|"
+	echo "| volume | turns | fio writes | fio p50 µs | fio p99 µs | storebench writes | p50 µs | p99 µs | p50 apart | p99 apart |"
+	echo "|---|---|---|---|---|---|---|---|---|---|"
 	row "plain" plain 0
 	row "fdatasync of 10 ms" slowed "$tolerance" || die "on the slowed volume the two are more than 5 % apart"
 }

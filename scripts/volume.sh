@@ -95,3 +95,17 @@ unmount_simulated() {
 		rmdir "$volume" || true
 	fi
 }
+
+# cpu_lost prints the share of the processors in per cent that this machine kept
+# from a run, in the mean of its rounds and in the worst, as Context.CPULost in
+# internal/measure has it; or "-".
+cpu_lost() {
+	jq -r '
+		[.measurements[].rounds[] | .context | select(.cpu != null)
+			| (.cpu.steal_ratio + .cpu.throttled_ratio) as $taken
+			| if .pressure != null and .cpu.busy_ratio >= 0.9
+				then [$taken, .pressure.cpu_some_ratio * (1 - ([1, .cpu.own_ratio / .cpu.busy_ratio] | min))] | max
+				else $taken end
+			| [., 1] | min * 100]
+		| if length == 0 then "-" else "\(add / length | round) \(max | round)" end' "$1"
+}
