@@ -156,16 +156,10 @@ func (out output) writeFile(ctx context.Context, tell teller) error {
 	return engine.Save(context.WithoutCancel(ctx), out.file, packed, saveWait)
 }
 
-// writeOpen writes in place. What a regular file held before is longer than
-// nothing and must not stay behind the new text.
+// writeOpen writes where the descriptor stands. Whether a file of the shell's begins
+// anew is the shell's choice, by > or >>, as with stdout.
 func writeOpen(f *os.File, data []byte) error {
-	info, err := f.Stat()
-	if err == nil && info.Mode().IsRegular() {
-		err = f.Truncate(0)
-	}
-	if err == nil {
-		_, err = f.Write(data)
-	}
+	_, err := f.Write(data)
 	return errors.Join(err, f.Close())
 }
 
