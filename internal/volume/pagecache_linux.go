@@ -73,19 +73,10 @@ func mincore(data, vector []byte) error {
 	return nil
 }
 
-// DropCache writes a file out (fsync) and asks the kernel to forget its pages,
-// so that the next read comes from the device. Pages that are mapped or in use
-// stay, and tmpfs keeps all: ask Resident afterwards.
-func DropCache(f *os.File) error {
-	if err := f.Sync(); err != nil {
-		return fmt.Errorf("sync %s: %w", f.Name(), err)
-	}
-	return ForgetCache(f)
-}
-
-// ForgetCache is DropCache for a file that was written out before, as one of
-// many that a single sync of the file system wrote out. Pages that are not
-// written out stay.
+// ForgetCache asks the kernel to forget the pages of a file that was written out
+// before (by fsync, or one sync of the file system for many files), so that the next
+// read comes from the device. Pages that are not written out, mapped or in use stay,
+// and tmpfs keeps all: ask Resident afterwards.
 func ForgetCache(f *os.File) error {
 	err := withFD(f, func(fd int) error { return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) })
 	if err != nil {

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,11 +25,11 @@ func TestPageCache(t *testing.T) {
 	if in, of, err := Resident(f); in != pages || of != pages || err != nil {
 		t.Errorf("written: %d of %d pages, %v, want all of %d", in, of, err, pages)
 	}
-	if err := DropCache(f); err != nil {
+	if err := errors.Join(f.Sync(), ForgetCache(f)); err != nil {
 		t.Fatal(err)
 	}
 	if in, of, err := Resident(f); in != 0 || of != pages || err != nil {
-		t.Errorf("dropped: %d of %d pages, %v, want none of %d", in, of, err, pages)
+		t.Errorf("forgotten: %d of %d pages, %v, want none of %d", in, of, err, pages)
 	}
 	if _, err := f.ReadAt(make([]byte, 1), 0); err != nil {
 		t.Fatal(err)
@@ -49,7 +50,7 @@ func TestPageCacheOfClosedFile(t *testing.T) {
 	if _, _, err := Resident(f); err == nil {
 		t.Error("a closed file has no pages")
 	}
-	if err := DropCache(f); err == nil {
-		t.Error("a closed file cannot be dropped")
+	if err := ForgetCache(f); err == nil {
+		t.Error("a closed file cannot be forgotten")
 	}
 }

@@ -3,7 +3,7 @@
 // volume (Inspect), whether it can be used (CheckTarget, FreeSpace), keeps all
 // that storebench writes inside one scratch directory with a marker and a lock
 // (CreateScratch, Join, Clear), looks for JetStream stores that a run would
-// disturb (LiveStores), and asks after the page cache (Resident, DropCache).
+// disturb (LiveStores), and asks after the page cache (Resident, ForgetCache).
 //
 // Every function here makes system calls on the volume, and on a hung volume
 // such a call never returns, whatever its context says. Call them from a
