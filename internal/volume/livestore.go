@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Bounds of the search for stores, so that a volume with millions of files does
@@ -42,21 +43,28 @@ type LiveStore struct {
 // store that some process has open, and store directories with streams in dir,
 // its parents up to the mount point, and the directories down to two levels
 // below the mount point. It reads names alone, follows no link and leaves out
-// what lies in scratch directories of storebench. An error means that dir
-// itself cannot be looked at; all else is told in Blind.
+// what lies in scratch directories of storebench. Past the deadline of ctx it looks
+// into dir and its parents alone. An error means that dir itself cannot be looked
+// at, or that ctx was cancelled; all else is told in Blind.
 func LiveStores(ctx context.Context, dir string) (Guard, error) {
 	path, err := resolve(dir)
 	if err != nil {
 		return Guard{}, err
 	}
+	begin := time.Now()
 	s := search{ctx: ctx, seen: make(map[string]bool)}
 	if err := s.openFiles(path); err != nil {
 		return Guard{}, err
 	}
 	s.directories(path)
 	s.tellUnread()
+	err = ctx.Err()
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.blind("the search for stores ended after %v: processes or directories were left out", time.Since(begin).Round(100*time.Millisecond))
+		err = nil
+	}
 	slices.SortStableFunc(s.guard.Stores, func(a, b LiveStore) int { return cmp.Compare(a.Path, b.Path) })
-	return s.guard, ctx.Err()
+	return s.guard, err
 }
 
 // search is one search under way. It lives no longer than LiveStores, which is

@@ -44,7 +44,7 @@ func (s *search) openFiles(path string) error {
 			s.found(LiveStore{Path: f.path, PID: f.pid, Why: fmt.Sprintf("process %d has it open", f.pid)})
 		}
 	})
-	if err != nil {
+	if err != nil && s.ctx.Err() == nil { // of a search that ended early all is told at once
 		s.blind("open files of processes were not looked at: %v", err)
 	}
 	if hidden > 0 {

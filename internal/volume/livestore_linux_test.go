@@ -1,12 +1,14 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -204,6 +206,36 @@ func addStream(t *testing.T, ns *server.Server) {
 	}
 	if _, err := js.Publish(within(t), "s", []byte("message")); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLiveStoresLate: a search that has no time left finds what is in the target and
+// above it, and tells that it ended early. One that nobody wants any more is an error.
+func TestLiveStoresLate(t *testing.T) {
+	mount := mountExt4(t, "v", "loop")
+	dir := filepath.Join(mount, "a", "b")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	plantStore(t, filepath.Join(mount, "a"))
+	plantStore(t, filepath.Join(mount, "elsewhere"))
+	late, stop := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer stop()
+	guard, err := LiveStores(late, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(guard.Stores) != 1 || guard.Stores[0].Path != filepath.Join(mount, "a", "jetstream") {
+		t.Errorf("stores %+v, want the one in the parent", guard.Stores)
+	}
+	told := func(blind string) bool { return strings.Contains(blind, "the search for stores ended after") }
+	if !slices.ContainsFunc(guard.Blind, told) {
+		t.Errorf("nobody was told that the search ended early: %q", guard.Blind)
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := LiveStores(cancelled, dir); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v of a search that was cancelled", err)
 	}
 }
 

@@ -140,7 +140,7 @@ func liveStores(ctx context.Context, dir string) (volume.Guard, error) {
 // that gives no answer.
 const (
 	lockWait   = 2 * time.Second // for the lock on DIR, which is held only while a run starts
-	searchWait = 5 * time.Second // for JetStream stores; what was not reached is told
+	searchWait = 5 * time.Second // for JetStream stores; that it ended early is told
 )
 
 func leftoversIn(ctx context.Context, dir string) ([]volume.Leftover, error) {
