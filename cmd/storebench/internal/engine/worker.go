@@ -74,8 +74,8 @@ func (w *worker) do(ctx context.Context, t task) error {
 		w.send(event{Output: &found})
 		return err
 	case t.Leftovers != nil:
-		if err := volume.CheckTarget(t.Leftovers.Dir); err != nil {
-			return err
+		if err := volume.CheckTarget(t.Leftovers.Dir); err != nil && !full(err) {
+			return err // to remove them takes no room
 		}
 		found, err := leftoversIn(ctx, t.Leftovers.Dir)
 		w.send(event{Leftovers: &leftovers{Found: found}})
@@ -100,12 +100,15 @@ func (w *worker) inspect(ctx context.Context, t inspectTask) error {
 	return nil
 }
 
+// look finds out what a directory is and whether it can be used. One that is full of
+// leftovers can: they are removed, and it is looked at again.
 func look(ctx context.Context, t inspectTask) (found *inspection, err error) {
 	if t.Memory && t.Dir == "" {
 		t.Dir = memoryDir()
 	}
-	if err := volume.CheckTarget(t.Dir); err != nil {
-		return nil, err
+	unusable := volume.CheckTarget(t.Dir)
+	if unusable != nil && !full(unusable) {
+		return nil, unusable
 	}
 	found = &inspection{}
 	if found.Facts, err = volume.Inspect(t.Dir); err != nil {
@@ -114,8 +117,13 @@ func look(ctx context.Context, t inspectTask) (found *inspection, err error) {
 	if found.ID, err = volume.Identify(found.Facts.Path); err != nil {
 		return nil, err
 	}
-	found.Leftovers, err = leftoversIn(ctx, found.Facts.Path)
-	return found, err
+	if found.Leftovers, err = leftoversIn(ctx, found.Facts.Path); err != nil {
+		return nil, err
+	}
+	if unusable != nil && !slices.ContainsFunc(found.Leftovers, volume.Leftover.Removable) {
+		return nil, unusable
+	}
+	return found, nil
 }
 
 // sharedMemory is where Linux has a file system in memory for everybody.
@@ -199,7 +207,7 @@ func kindOf(err error) errorKind {
 	switch {
 	case errors.Is(err, volume.ErrUnusable), errors.Is(err, ErrUsage):
 		return kindUsage
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case full(err):
 		return kindSpace
 	}
 	isFault := func(fault error) bool { return errors.Is(err, fault) }
@@ -208,6 +216,9 @@ func kindOf(err error) errorKind {
 	}
 	return kindTool
 }
+
+// full says whether an error is that of a volume without room.
+func full(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // faults are the errors of a disk, or of the server behind it. systemFaults are
 // those that mean this on one system alone.
