@@ -158,7 +158,7 @@ func (e *engine) room() error {
 		}
 	}
 	for _, g := range e.grounds {
-		g.reserve = e.reserveOn(g)
+		g.reserve, g.spare = e.reserveOn(g), e.needOn(g).Files/10
 	}
 	for _, g := range slices.Backward(e.grounds) { // of memory more can be said, where it shares a file system
 		check := e.roomOnVolume
@@ -217,7 +217,7 @@ func (e *engine) less() string {
 }
 
 func (g *ground) lacksFiles(need probes.Need) bool {
-	return g.Facts.Inodes > 0 && g.Facts.InodesFree < need.Files+need.Files/10
+	return g.Facts.Inodes > 0 && g.Facts.InodesFree < need.Files+g.spare
 }
 
 // roomInMemory asks for the room of the servers that have no volume. A file system

@@ -33,6 +33,7 @@ type ground struct {
 	asked   string      // the directory as the user named it; empty where one is looked for
 	need    probes.Need // of the whole run
 	reserve int64       // bytes that stay free
+	spare   int64       // inodes that stay free
 	keeper  *process    // nil until it holds the lock
 	scratch string
 }

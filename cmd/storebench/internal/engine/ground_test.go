@@ -358,18 +358,32 @@ func TestLockFails(t *testing.T) {
 
 // TestSpaceGuardOnEveryGround: the reserve of each is kept.
 func TestSpaceGuardOnEveryGround(t *testing.T) {
+	const more = 1 << 62 // than there is
 	for i, name := range []string{"volume", "target", "memory"} {
 		t.Run(name, func(t *testing.T) {
 			e := opened(t, engineOf(t, Options{Targets: []string{place(t)}, MemoryDir: place(t)}, place(t), raftStep("raft", "leader", smallPeer)))
-			g := e.grounds[i]
-			g.reserve = 1 << 62 // more than there is
-			ctx, stop := context.WithCancelCause(t.Context())
-			e.watchAll(stop)
-			<-ctx.Done()
-			if err := context.Cause(ctx); !errors.Is(err, errReserve) || !strings.Contains(err.Error(), g.Facts.Path) {
-				t.Errorf("it ended with %v, want the reserve of %s", err, g.Facts.Path)
-			}
+			requireGuard(t, e, e.grounds[i], func(g *ground) { g.reserve = more }, "available")
 		})
+	}
+	t.Run("inodes", func(t *testing.T) {
+		e := opened(t, engineOf(t, Options{}, place(t), raftStep("raft", placeAll, smallPeer)))
+		if e.main().Facts.Inodes == 0 {
+			t.Skip("it has no fixed number of inodes")
+		}
+		requireGuard(t, e, e.main(), func(g *ground) { g.spare = more }, "inodes free")
+	})
+}
+
+// requireGuard requires that the run ends at a ground's reserve once ask has changed it.
+func requireGuard(t *testing.T, e *engine, g *ground, ask func(*ground), says string) {
+	t.Helper()
+	ask(g)
+	ctx, stop := context.WithCancelCause(t.Context())
+	e.watchAll(stop)
+	<-ctx.Done()
+	err := context.Cause(ctx)
+	if !errors.Is(err, errReserve) || !strings.Contains(err.Error(), g.Facts.Path) || !strings.Contains(err.Error(), says) {
+		t.Errorf("it ended with %v, want the reserve of %s and %q", err, g.Facts.Path, says)
 	}
 }
 

@@ -63,6 +63,8 @@ func (e *engine) watch(g *ground, stop context.CancelCauseFunc, ready chan<- str
 			stop(ev.Err)
 		case ev.Space != nil && ev.Space.Bytes < g.reserve:
 			stop(fmt.Errorf("%w: %s has %s available, %s is kept", errReserve, g.Facts.Path, size(ev.Space.Bytes), size(g.reserve)))
+		case ev.Space != nil && ev.Space.InodesKnown && ev.Space.Inodes < g.spare:
+			stop(fmt.Errorf("%w: %s has %d inodes free, %d are kept", errReserve, g.Facts.Path, ev.Space.Inodes, g.spare))
 		case e.canaried(g) && c.slow(ev.Canary):
 			stop(fmt.Errorf("%w: median %.1f ms, at the start %.1f ms", errHurting, c.recent()*1e3, c.baseline*1e3))
 		}
