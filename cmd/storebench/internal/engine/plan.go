@@ -291,18 +291,23 @@ func (s *plannedStep) beside() bool {
 
 // scaleOf stretches or shrinks the rounds to the budget that was asked for. Steps
 // of a Raft group that the user leaves out give their time back: they are a good
-// part of it, whatever else is asked.
+// part of it, whatever else is asked. A profile whose budget is short for its steps
+// has less to give: what is left of it is at least what the chosen steps measure.
 func scaleOf(o Options) float64 {
 	if o.Budget <= 0 {
 		return 1
 	}
-	planned := time.Duration(o.Profile.Budget)
+	left, least := time.Duration(o.Profile.Budget), time.Duration(0)
 	for _, s := range o.Profile.Steps {
-		if !chosen(o, s) && standsOnPeers(s) {
-			planned -= time.Duration(s.RoundsOf(o.Profile)) * (time.Duration(s.Duration+s.Warmup) + raftOverhead)
+		rounds, measuring := time.Duration(s.RoundsOf(o.Profile)), time.Duration(s.Duration+s.Warmup)
+		switch {
+		case chosen(o, s):
+			least += rounds * (measuring + overhead)
+		case standsOnPeers(s):
+			left -= rounds * (measuring + raftOverhead)
 		}
 	}
-	return float64(o.Budget) / float64(planned)
+	return float64(o.Budget) / float64(max(left, least))
 }
 
 // raftOverhead is what a round with a Raft group costs on a sound volume besides

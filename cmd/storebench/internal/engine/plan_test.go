@@ -204,6 +204,31 @@ func TestPlanTimes(t *testing.T) {
 	}
 }
 
+// TestPlanTimesWithoutRaft: what Raft steps give back is never more than the profile
+// has.
+func TestPlanTimesWithoutRaft(t *testing.T) {
+	for _, test := range []struct {
+		budget, raft time.Duration // the profile's, and a Raft step's
+		want         time.Duration // of the step write, in as much as the profile's budget
+	}{
+		{60 * time.Second, 2 * time.Second, 1600 * time.Millisecond},         // 5 rounds of 4.5 s are given back
+		{20 * time.Second, 1400 * time.Millisecond, 1096 * time.Millisecond}, // 19.5 s of 20 s
+		{20 * time.Second, 2 * time.Second, 1096 * time.Millisecond},         // more than all
+	} {
+		profile := testProfile()
+		profile.Budget = profiles.Duration(test.budget)
+		profile.Steps = append(profile.Steps, profiles.Step{Name: "raft", Probe: "raft-propose", Duration: profiles.Duration(test.raft)})
+		p := planned(t, Options{Profile: profile, Skip: []string{"raft"}, Budget: test.budget})
+		var took time.Duration
+		for _, s := range p.steps {
+			took += time.Duration(s.Rounds) * (s.Duration + s.Warmup + overhead)
+		}
+		if got := p.step(t, "write").Duration; got != test.want || took > test.budget {
+			t.Errorf("budget %v, Raft rounds of %v: %v a round, want %v; all rounds take %v", test.budget, test.raft, got, test.want, took)
+		}
+	}
+}
+
 // TestPlanNeed: the room of a plan is enough for each of its steps.
 func TestPlanNeed(t *testing.T) {
 	p := planned(t, Options{})
