@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -71,6 +72,40 @@ func TestTargetHangsLater(t *testing.T) {
 			t.Errorf("%s holds %v", d, left)
 		}
 	}
+	if err := v.Continue(); err != nil {
+		t.Fatal(err)
+	}
+	programtest.WaitFor(t, "clean after it came back", 20*time.Second, func() bool {
+		_, err := Clean(t.Context(), v.Path())
+		return err == nil
+	})
+}
+
+// TestPreconditionWaits: a volume is given up once it gives no sign of life, and not
+// before.
+func TestPreconditionWaits(t *testing.T) {
+	v := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
+	e := opened(t, engineOf(t, Options{}, v.Path(), raftStep("raft", placeAll, smallPeer)))
+	g := e.main()
+	ctx, stop := context.WithTimeout(t.Context(), 5*silence)
+	defer stop()
+	if err := v.SetFaults(slowtest.Faults(t, "fsync 3s")...); err != nil {
+		t.Fatal(err)
+	}
+	g.need.Bytes = 4 * touchPiece
+	if err := e.preconditionOne(ctx, g); err != nil {
+		t.Errorf("a slow volume: %v", err)
+	}
+	if err := errors.Join(v.SetFaults(), v.Stop()); err != nil {
+		t.Fatal(err)
+	}
+	g.need.Bytes = 1 << 30 // 9 minutes at the slowest rate
+	err := e.preconditionOne(ctx, g)
+	if !errors.Is(err, errNoAnswer) {
+		t.Errorf("a volume that hangs: %v, want no answer", err)
+	}
+	e.halted, e.deadline = errNoAnswer, time.Now()
+	e.close()
 	if err := v.Continue(); err != nil {
 		t.Fatal(err)
 	}

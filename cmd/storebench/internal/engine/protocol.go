@@ -90,7 +90,8 @@ type raftTask struct {
 	Targets []string `json:"targets,omitempty"`
 }
 
-// touchTask writes so many bytes into the scratch directory and removes them.
+// touchTask writes so many bytes into the scratch directory and removes them. Each
+// event, though it says nothing, means that it goes on.
 type touchTask struct {
 	Scratch string `json:"scratch"`
 	Bytes   int64  `json:"bytes"`

@@ -201,12 +201,8 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 		}
 	})
 	err = errors.Join(err, e.bury(p, s, err))
-	lost := sampler.Stop().CPULost()
-	switch {
-	case !errors.Is(err, errNoAnswer):
-	case lost > starved:
-		return fmt.Errorf("%w: this machine kept its processors from us %.0f %% of the time (%w)", errStarved, 100*lost, err)
-	case wait < whole && !errors.Is(err, errBlocked) && e.answers(ctx):
+	err = excused(err, sampler.Stop().CPULost())
+	if errors.Is(err, errNoAnswer) && !errors.Is(err, errStarved) && wait < whole && !errors.Is(err, errBlocked) && e.answers(ctx) {
 		return fmt.Errorf("%w: it was ended after %v", errLate, wait.Round(time.Millisecond))
 	}
 	return err
@@ -259,6 +255,15 @@ func (e *engine) cut(s *plannedStep) {
 const starved = 0.3
 
 var errStarved = errors.New("no answer in time, for want of CPU")
+
+// excused is an error of a worker that gave no answer while this share of the
+// processors was lost.
+func excused(err error, lost float64) error {
+	if errors.Is(err, errNoAnswer) && lost > starved {
+		return fmt.Errorf("%w: this machine kept its processors from us %.0f %% of the time (%w)", errStarved, 100*lost, err)
+	}
+	return err
+}
 
 // bury waits for the worker's end. A worker that is done but blocked in the
 // kernel, with writes in flight, gets the time that a volume has; after that the

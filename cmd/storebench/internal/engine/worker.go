@@ -62,7 +62,7 @@ func (w *worker) do(ctx context.Context, t task) error {
 	case t.Round != nil:
 		return w.round(ctx, *t.Round)
 	case t.Touch != nil:
-		return touch(ctx, *t.Touch)
+		return w.touch(ctx, *t.Touch)
 	case t.Clear != nil:
 		ctx, cancel := context.WithTimeout(ctx, t.Clear.Wait)
 		defer cancel()
