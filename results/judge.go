@@ -276,6 +276,7 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 		f.Status, f.Reason = Inconclusive, fmt.Sprintf("holds where it was measured, which is in %d of %d rounds", have, turns)
 	}
 	f.cache(m.Rounds)
+	f.cutEarly(limit, m, step)
 	f.headroom(limit)
 	f.warnings(m.Warnings)
 	switch {
@@ -304,6 +305,23 @@ func (f *Finding) cache(rounds []measure.Round) {
 	}
 	if f.Status == Pass && resident > 0 {
 		f.Status, f.Reason = Inconclusive, fmt.Sprintf("holds, but the page cache was to be cold, and %s of %s pages were still in it", grouped(resident), grouped(pages))
+	}
+}
+
+// cutParameter is the parameter of a storm that says when it is cut.
+const cutParameter = "bound"
+
+// cutEarly keeps a limit from failing by groups of a storm that was cut before the
+// limit's bound: of those nothing more is known than that they took until the cut.
+func (f *Finding) cutEarly(limit *profiles.Limit, m measure.Measurement, step Step) {
+	cut, err := time.ParseDuration(step.Parameters[cutParameter])
+	bound := time.Duration(math.Round(limit.Bound * float64(time.Second)))
+	if err != nil || m.Metric != stormMetric || limit.Stat.Name == profiles.StatRate || upward(limit.Op) || cut >= bound || f.Status != Fail {
+		return
+	}
+	if all := merged(distributions(m.Rounds)); all.Unfinished > 0 && all.Failed == 0 {
+		f.Status = Inconclusive
+		f.Reason = fmt.Sprintf("%s before the storm was cut at %v, and the bound lies beyond that: --set %s.%s=%v lets it go on", lostWords(all), cut, step.Probe, cutParameter, bound)
 	}
 }
 

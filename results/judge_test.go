@@ -300,6 +300,51 @@ func TestJudgeCutStorm(t *testing.T) {
 	}
 }
 
+// TestJudgeStormCutEarly: a group that a storm was cut with breaks a bound up to the
+// cut, and says nothing of one beyond it.
+func TestJudgeStormCutEarly(t *testing.T) {
+	const cut = "4s"
+	tests := []struct {
+		name   string
+		limit  string
+		metric string
+		change func(*measure.Distribution)
+		want   Status
+	}{
+		{"a bound beyond the cut", "disk.storm max < 10s", stormMetric, nil, Inconclusive},
+		{"a quantile", "disk.storm p99 < 10s", stormMetric, nil, Inconclusive},
+		{"a mean", "disk.storm mean < 10s", stormMetric, nil, Inconclusive},
+		{"the cut itself", "disk.storm max < 4s", stormMetric, nil, Fail},
+		{"at most the cut", "disk.storm max <= 4s", stormMetric, nil, Fail},
+		{"a bound below the cut", "disk.storm max < 3s", stormMetric, nil, Fail},
+		{"writes that failed", "disk.storm max < 10s", stormMetric, func(d *measure.Distribution) { d.Failed = 1 }, Fail},
+		{"all groups done", "disk.storm max < 10s", stormMetric, func(d *measure.Distribution) { d.Unfinished, d.Stalls = 0, nil }, Pass},
+		{"slow ones are asked for", "disk.storm max > 10s", stormMetric, nil, Fail},
+		{"a rate", "disk.storm rate < 1/s", stormMetric, nil, Fail},
+		{"another metric that is cut", "disk.write max < 10s", "write", nil, Fail},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			round := latencies(ops{1000, 3 * time.Second})
+			round.Elapsed, round.Distribution.Unfinished = 4, 1000
+			round.Distribution.AddStall(4, 4)
+			if test.change != nil {
+				test.change(round.Distribution)
+			}
+			run := runOf(t, times(3, round), test.limit)
+			run.Measurements[0].Metric, run.Steps[0].Parameters[cutParameter] = test.metric, cut
+			f := Judge(run).Findings[0]
+			if f.Status != test.want {
+				t.Errorf("%s (%s), want %s", f.Status, f.Reason, test.want)
+			}
+			const advice = "--set disk.bound=10s"
+			if open := f.Status == Inconclusive; strings.Contains(f.Reason, advice) != open || open && (f.Undecided || f.Headroom != nil) {
+				t.Errorf("it says %q, undecided %v, headroom %s", f.Reason, f.Undecided, show(f.Headroom))
+			}
+		})
+	}
+}
+
 // TestJudgeRun changes a run that passes and holds what the verdict becomes.
 func TestJudgeRun(t *testing.T) {
 	noCPU := measure.Context{CPU: &measure.CPU{Steal: .7}}
