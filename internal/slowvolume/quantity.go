@@ -61,12 +61,6 @@ func parseSize(text string) (size, error) {
 	return 0, fmt.Errorf("size %q: want a unit of B, kB, MB, GB, TB, KiB, MiB, GiB or TiB", text)
 }
 
-// ParseSize reads a size such as 20MB or 1GiB and returns its bytes.
-func ParseSize(text string) (int64, error) {
-	s, err := parseSize(text)
-	return int64(s), err
-}
-
 // parseDuration reads a duration of at least least and at most MaxDelay.
 func parseDuration(text string, least time.Duration) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
