@@ -99,7 +99,12 @@ func (p plan) teardown() error {
 		errs = append(errs, p.unmount(p.Mount))
 	}
 	if p.Loop != "" {
-		errs = append(errs, waitDetached(p.Loop, p.Disk))
+		err := waitDetached(p.Loop, p.Disk)
+		if err != nil && p.Mount != "" {
+			// A mount(8) that outlived a killed program may have mounted it since.
+			err = errors.Join(p.unmount(p.Mount), waitDetached(p.Loop, p.Disk))
+		}
+		errs = append(errs, err)
 	}
 	if p.FUSE != "" {
 		errs = append(errs, p.unmount(p.FUSE))

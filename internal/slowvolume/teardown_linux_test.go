@@ -151,23 +151,38 @@ func beVictim(what string) string {
 	return strconv.Itoa(b.ServerPID())
 }
 
+// startVictim starts a program that makes a volume in dir.
+func startVictim(t *testing.T, what, dir string, env ...string) (*exec.Cmd, *bufio.Reader) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Env = append(append(os.Environ(), victimEnv+"="+what, "TMPDIR="+dir), env...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, bufio.NewReader(out)
+}
+
+func kill(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // it was killed
+}
+
 // A program that is killed cannot clean up, and leaves nothing all the same.
 func TestKilledProgramLeavesNothing(t *testing.T) {
 	slowtest.Need(t, "loop", slowvolume.CanBlock())
 	for _, what := range []string{"running", "stopped"} {
 		t.Run(what, func(t *testing.T) {
 			dir := t.TempDir()
-			cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
-			cmd.Env = append(os.Environ(), victimEnv+"="+what, "TMPDIR="+dir)
-			cmd.Stderr = os.Stderr
-			out, err := cmd.StdoutPipe()
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			line, _ := bufio.NewReader(out).ReadString('\n')
+			cmd, out := startVictim(t, what, dir)
+			line, _ := out.ReadString('\n')
 			server, err := strconv.Atoi(strings.TrimSpace(line))
 			if err != nil {
 				t.Fatalf("victim says %q", line)
@@ -175,14 +190,40 @@ func TestKilledProgramLeavesNothing(t *testing.T) {
 			if gone(dir, server) == nil {
 				t.Error("the victim has made no volume")
 			}
-			if err := cmd.Process.Kill(); err != nil {
-				t.Fatal(err)
-			}
-			_ = cmd.Wait() // it was killed
+			kill(t, cmd)
 			eventually(t, 30*time.Second, func() error { return gone(dir, server) })
 			eventually(t, 10*time.Second, func() error { return empty(dir) })
 		})
 	}
+}
+
+// slowMount is a mount(8) that takes its time. It has the device open meanwhile,
+// which else would go with the program that made it.
+const slowMount = `#!/bin/sh
+exec 3<"$3"
+: >"$0.began"
+sleep 1
+exec "$REAL_MOUNT" "$@"
+`
+
+// mount(8) may outlive the program that started it, and mount what the keeper is
+// already taking down.
+func TestKilledWhileMounting(t *testing.T) {
+	slowtest.Need(t, "loop", slowvolume.CanBlock())
+	mount, err := exec.LookPath("mount")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, bin := t.TempDir(), t.TempDir()
+	slow := filepath.Join(bin, "mount")
+	if err := os.WriteFile(slow, []byte(slowMount), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cmd, _ := startVictim(t, "running", dir, "REAL_MOUNT="+mount, "PATH="+bin+":"+os.Getenv("PATH"))
+	eventually(t, 30*time.Second, func() error { _, err := os.Stat(slow + ".began"); return err })
+	kill(t, cmd)
+	eventually(t, 30*time.Second, func() error { return gone(dir, 0) })
+	eventually(t, 10*time.Second, func() error { return empty(dir) })
 }
 
 func empty(dir string) error {
