@@ -27,19 +27,25 @@ func newSimulate() *cobra.Command {
 		Long: `Mount a real file system on a memory-backed disk with known faults, until Ctrl-C.
 Whatever passes through it is shown on stderr. Faults can be changed while it
 is mounted: each line on stdin replaces them all (several with semicolons, an
-empty line for none).
+empty line for none). MOUNTPOINT is a directory with nothing in it.
 
 Nothing on it survives: it is for rehearsing a slow disk under a NATS of your
-own, and for trying your alerts, before the real one comes.
+own, and for trying your alerts, before the real one comes. What is written takes
+memory twice, as it stands and as a power cut would leave it, and what is removed
+gives none back.
 
 Faults:
-` + faultHelp(),
+  ` + strings.Join(slowvolume.BlockForms(), "\n  "),
 		Example: `  storebench simulate /mnt/slow --fault "flush 20ms"
   storebench simulate /mnt/slow --fs xfs --size 2GiB --fault "stall 5s every 8s" --fault "iops 500"`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			parsed, err := slowvolume.ParseFaults(faults...)
+			parsed, err := slowvolume.ParseBlockFaults(faults...)
 			if err != nil {
+				return asUsage(err)
+			}
+			config := slowvolume.BlockConfig{Size: int64(size), FS: fs, Dir: args[0], Faults: parsed}
+			if err := errors.Join(config.Check(), checkMountPoint(config.Dir)); err != nil {
 				return asUsage(err)
 			}
 			if every <= 0 {
@@ -48,22 +54,31 @@ Faults:
 			if err := slowvolume.CanBlock(); err != nil {
 				return fmt.Errorf("a volume with faults cannot be made here: %w", err)
 			}
-			if info, err := os.Stat(args[0]); err != nil || !info.IsDir() {
-				return usagef("%s is no directory: make the mount point first", args[0])
-			}
-			return simulate(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), every, slowvolume.BlockConfig{
-				Size: int64(size), FS: fs, Dir: args[0], Faults: parsed,
-			})
+			return simulate(cmd.Context(), cmd.InOrStdin(), cmd.ErrOrStderr(), every, config)
 		},
 	}
 	cmd.Flags().StringArrayVar(&faults, "fault", nil, "a fault of the disk (repeatable); the list is above")
 	cmd.Flags().StringVar(&fs, "fs", "ext4", "file system: ext4, xfs or btrfs")
-	cmd.Flags().TextVar(&size, "size", size, "size of the disk; only what is written takes memory")
+	cmd.Flags().TextVar(&size, "size", size, "size of the disk (xfs from 300MiB, btrfs from 110MiB); only what is written takes memory, twice")
 	cmd.Flags().DurationVar(&every, "every", every, "how often to show what passes through")
 	return cmd
 }
 
-func faultHelp() string { return "  " + strings.Join(slowvolume.Forms(), "\n  ") }
+// checkMountPoint says why nothing can be mounted over dir. What lies in it would
+// be out of sight, and a server that has it open would write its next files into
+// memory.
+func checkMountPoint(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("mount point: %w (name an empty directory)", err)
+	}
+	for _, entry := range entries {
+		if entry.Name() != "lost+found" {
+			return fmt.Errorf("mount point %s is not empty, it holds %s: name an empty directory", dir, entry.Name())
+		}
+	}
+	return nil
+}
 
 // simulate keeps a volume mounted until ctx ends.
 func simulate(ctx context.Context, in io.Reader, out io.Writer, every time.Duration, config slowvolume.BlockConfig) (err error) {
@@ -111,7 +126,7 @@ func change(volume *slowvolume.Block, out io.Writer, line string) {
 			texts = append(texts, text)
 		}
 	}
-	faults, err := slowvolume.ParseFaults(texts...)
+	faults, err := slowvolume.ParseBlockFaults(texts...)
 	if err == nil {
 		err = volume.SetFaults(faults...)
 	}

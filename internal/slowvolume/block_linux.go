@@ -32,8 +32,11 @@ var mkfsOptions = map[string][]string{
 // taken down all the same.
 func NewBlock(ctx context.Context, config BlockConfig) (*Block, error) {
 	config.FS = cmp.Or(config.FS, "ext4")
-	if err := config.check(); err != nil {
+	if err := config.Check(); err != nil {
 		return nil, err
+	}
+	if _, err := exec.LookPath("mkfs." + config.FS); err != nil {
+		return nil, fmt.Errorf("make %s: %w (install e2fsprogs, xfsprogs or btrfs-progs)", config.FS, err)
 	}
 	dir, remove, err := mountPoint(config.Dir)
 	if err != nil {
@@ -54,20 +57,6 @@ func removeEmpty(dir string) error {
 		return nil
 	}
 	return os.Remove(dir)
-}
-
-func (c BlockConfig) check() error {
-	if mkfsOptions[c.FS] == nil {
-		return fmt.Errorf("file system %q: want ext4, xfs or btrfs", c.FS)
-	}
-	if c.Size < 1<<20 || c.Size > MaxSize || c.Size%blockSize != 0 {
-		return fmt.Errorf("disk of %d bytes: want a multiple of 4 KiB from 1 MiB to 1 TiB", c.Size)
-	}
-	if _, err := exec.LookPath("mkfs." + c.FS); err != nil {
-		return fmt.Errorf("make %s: %w (install e2fsprogs, xfsprogs or btrfs-progs)", c.FS, err)
-	}
-	_, err := texts(c.Faults, blockKind)
-	return err
 }
 
 func (b *Block) setUp(ctx context.Context, remove string) error {

@@ -397,6 +397,19 @@ func TestStopAndContinue(t *testing.T) {
 	}
 }
 
+// The bounds that Check has are those of mkfs, and no higher than need be.
+func TestSmallestDisks(t *testing.T) {
+	slowtest.Need(t, "loop", slowvolume.CanBlock())
+	for fs, size := range map[string]int64{"ext4": 1 << 20, "xfs": 300 << 20, "btrfs": 110 << 20} {
+		t.Run(fs, func(t *testing.T) {
+			if err := (slowvolume.BlockConfig{Size: size - 4096, FS: fs}).Check(); err == nil {
+				t.Error("a smaller one is accepted")
+			}
+			slowtest.Block(t, slowvolume.BlockConfig{Size: size, FS: fs})
+		})
+	}
+}
+
 func TestNewBlockRefuses(t *testing.T) {
 	slowtest.Need(t, "loop", slowvolume.CanBlock())
 	mounted := slowtest.Block(t, slowvolume.BlockConfig{})

@@ -86,54 +86,85 @@ func (f Fault) String() string {
 	return f.spec.String()
 }
 
-// Forms returns an example of every form of fault, with what it does.
-func Forms() []string {
+// BlockForms returns an example of every form of fault that a block volume can
+// have, with what it does.
+func BlockForms() []string {
 	return []string{
-		"flush 20ms: each flush takes 20 ms longer (also read, write; on a file volume fsync, fsyncdir, open, create, rename, unlink)",
+		"flush 20ms: each flush takes 20 ms longer (also read, write)",
 		"flush lognormal 20ms 0.5: the same, drawn from a lognormal distribution with this median and sigma",
 		"stall 5s every 8s: healthy for 3 s, then nothing is answered for 5 s, and again",
 		"iops 100 [after 3000]: reads and writes in a second, with a burst credit that refills at this rate",
 		"bandwidth 20MB/s [after 100MB]: bytes in a second, with a burst credit that refills at this rate",
-		"error EIO on flush [5|5+]: each flush fails, or the fifth alone, or all from the fifth on",
+		"error EIO on flush [5|5+]: each flush fails, or the fifth alone, or all from the fifth on (also read, write)",
 		"hang after 10s [for 30s]: nothing is answered any more; it ends by itself, after 60 s when not told",
-		"lie: a flush is acknowledged and nothing is made durable (block volume)",
+		"lie: a flush of the disk is acknowledged and nothing is made durable",
+	}
+}
+
+// Forms returns those and the forms that only a file volume can have.
+func Forms() []string {
+	return append(BlockForms(),
+		"fsync 20ms: each fsync takes 20 ms longer (also fsyncdir, open, create, rename, unlink; file volume)",
 		"full after 10MB: writes beyond that fail with ENOSPC (file volume)",
 		"readonly [after 10s]: every change fails with EROFS (file volume)",
 		"fsyncdir nothing: fsync of a directory is acknowledged and not done (file volume)",
-	}
+	)
 }
 
 // ParseFault reads a fault's text form, one of those that [Forms] shows. Its
 // errors name the known forms.
 func ParseFault(text string) (Fault, error) {
-	words := strings.Fields(text)
-	if len(words) == 0 {
-		return Fault{}, fault(text, errors.New("it is empty"))
-	}
-	parse, ok := parsers[words[0]]
-	if !ok {
-		return Fault{}, fault(text, errors.New("unknown kind of fault"))
-	}
-	s, err := parse(words)
-	if err != nil {
-		return Fault{}, fault(text, err)
-	}
-	return Fault{spec: s}, nil
+	faults, err := ParseFaults(text)
+	return faults[0], err
 }
 
 // ParseFaults reads several faults; its error tells of every bad one.
 func ParseFaults(texts ...string) ([]Fault, error) {
+	faults, err := parseAll(texts)
+	return faults, withForms(err, Forms())
+}
+
+// ParseBlockFaults is ParseFaults for a block volume: one that only a file
+// volume can have is bad, and the forms that it names are [BlockForms].
+func ParseBlockFaults(list ...string) ([]Fault, error) {
+	faults, err := parseAll(list)
+	if err == nil {
+		_, err = texts(faults, blockKind)
+	}
+	return faults, withForms(err, BlockForms())
+}
+
+// parseAll returns a fault for each text, the zero one for a bad one.
+func parseAll(texts []string) ([]Fault, error) {
 	var errs []error
 	faults := make([]Fault, 0, len(texts))
 	for _, text := range texts {
-		f, err := ParseFault(text)
-		faults, errs = append(faults, f), append(errs, err)
+		s, err := parse(text)
+		if err != nil {
+			s, err = nil, fmt.Errorf("fault %q: %w", text, err)
+		}
+		faults, errs = append(faults, Fault{spec: s}), append(errs, err)
 	}
 	return faults, errors.Join(errs...)
 }
 
-func fault(text string, err error) error {
-	return fmt.Errorf("fault %q: %w; known forms:\n  %s", text, err, strings.Join(Forms(), "\n  "))
+func parse(text string) (spec, error) {
+	words := strings.Fields(text)
+	if len(words) == 0 {
+		return nil, errors.New("it is empty")
+	}
+	read, ok := parsers[words[0]]
+	if !ok {
+		return nil, errors.New("unknown kind of fault")
+	}
+	return read(words)
+}
+
+func withForms(err error, forms []string) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; known forms:\n  %s", err, strings.Join(forms, "\n  "))
 }
 
 // parsers are found by the first word of a fault's text.

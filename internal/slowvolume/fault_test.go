@@ -73,14 +73,18 @@ func TestParseFaultRefuses(t *testing.T) {
 
 // The examples that a person is shown must be faults themselves.
 func TestFormsParse(t *testing.T) {
-	for _, form := range Forms() {
+	for i, form := range Forms() {
 		example, _, _ := strings.Cut(form, ":")
 		short := example
 		for open := strings.IndexByte(short, '['); open >= 0; open = strings.IndexByte(short, '[') {
 			short = short[:open] + short[strings.IndexByte(short, ']')+1:]
 		}
-		if _, err := ParseFault(short); err != nil {
+		f, err := ParseFault(short)
+		if err != nil {
 			t.Errorf("%s: %v", example, err)
+		}
+		if _, err := texts([]Fault{f}, blockKind); (err == nil) != (i < len(BlockForms())) {
+			t.Errorf("%s on a block volume: %v", example, err)
 		}
 		long := strings.NewReplacer("[", "", "|5+]", "", "]", "").Replace(example)
 		if _, err := ParseFault(long); err != nil {
@@ -115,6 +119,22 @@ func TestFaultSuitsVolume(t *testing.T) {
 	}
 	if _, err := texts([]Fault{{}}, blockKind); err == nil {
 		t.Error("the zero fault was accepted")
+	}
+}
+
+// A mistake is answered with what a block volume can have, once, and nothing else.
+func TestParseBlockFaultsRefuses(t *testing.T) {
+	for _, list := range [][]string{{"flush 20ms", "readonly"}, {"flsuh 20ms", "stall 5s"}, {"error EIO on fsync"}, {""}} {
+		_, err := ParseBlockFaults(list...)
+		if err == nil {
+			t.Fatalf("%q is accepted", list)
+		}
+		if text := err.Error(); strings.Count(text, "stall 5s every 8s") != 1 || strings.Contains(text, "file volume") {
+			t.Errorf("%q: %v", list, err)
+		}
+	}
+	if faults, err := ParseBlockFaults("flush 20ms", "lie"); err != nil || len(faults) != 2 {
+		t.Errorf("%v, %v", faults, err)
 	}
 }
 

@@ -32,7 +32,9 @@
 package slowvolume
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -53,8 +55,8 @@ const MaxSize = 1 << 40
 
 // BlockConfig describes a block volume.
 type BlockConfig struct {
-	Size int64  // bytes of the disk; only what is written takes memory
-	FS   string // ext4 (when empty), xfs (needs 300 MiB) or btrfs (needs 110 MiB)
+	Size int64  // bytes of the disk; only what is written takes memory, twice
+	FS   string // ext4 (when empty), xfs or btrfs
 
 	MkfsOptions  []string // further arguments of mkfs
 	MountOptions []string // options of mount, such as "barrier=0"
@@ -70,6 +72,24 @@ type BlockConfig struct {
 	// Seed drives the random faults (lognormal). Equal seeds and equal
 	// operations give equal delays.
 	Seed uint64
+}
+
+// smallest is the smallest disk in bytes that a file system can be made on.
+var smallest = map[string]int64{"ext4": 1 << 20, "xfs": 300 << 20, "btrfs": 110 << 20}
+
+// Check says what is asked for that no block volume can have. It looks at
+// nothing on the machine.
+func (c BlockConfig) Check() error {
+	fs := cmp.Or(c.FS, "ext4")
+	least, ok := smallest[fs]
+	if !ok {
+		return fmt.Errorf("file system %q: want ext4, xfs or btrfs", fs)
+	}
+	if c.Size < least || c.Size > MaxSize || c.Size%blockSize != 0 {
+		return fmt.Errorf("disk of %v: %s wants a multiple of %v from %v to %v", size(c.Size), fs, size(blockSize), size(least), size(MaxSize))
+	}
+	_, err := texts(c.Faults, blockKind)
+	return err
 }
 
 // FileConfig describes a file volume.
