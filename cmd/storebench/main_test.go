@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,9 +44,7 @@ func TestMain(m *testing.M) {
 // $VOLUME is a directory, empty and the script's own, on a file system that no
 // other test puts a JetStream store on.
 func TestScripts(t *testing.T) {
-	if err := slowtest.TakeTurn(slowtest.Alone); err != nil {
-		t.Fatal(err)
-	}
+	takeTurn(t)
 	root := ownVolume(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                filepath.Join("testdata", "script"),
@@ -64,6 +63,17 @@ func TestScripts(t *testing.T) {
 			"abandon": cmdAbandon, "tmpfs": cmdTmpfs, "interrupt": cmdInterrupt,
 		},
 	})
+}
+
+// turn is taken once: a second lock would wait for the first.
+var turn = sync.OnceValue(func() error { return slowtest.TakeTurn(slowtest.Alone) })
+
+// takeTurn waits until other packages' tests leave the machine to this one's.
+func takeTurn(t *testing.T) {
+	t.Helper()
+	if err := turn(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // ownVolume returns a directory on a file system that this test alone uses: a
