@@ -121,7 +121,8 @@ func (d Judged) finding(name, step string) (results.Finding, bool) {
 	return results.Finding{}, false
 }
 
-// Lost is the mean share of the processors that the machine kept from the run.
+// Lost is the mean share of the processors that the machine kept from the run; 0 when
+// it measured nothing, which is not the machine's doing.
 func (d Judged) Lost() float64 {
 	sum, n := 0.0, 0.0
 	for _, m := range d.Measurements {
@@ -129,10 +130,7 @@ func (d Judged) Lost() float64 {
 			sum, n = sum+r.Context.CPULost(), n+1
 		}
 	}
-	if n == 0 {
-		return 1 // nothing could be measured at all
-	}
-	return sum / n
+	return sum / max(1, n)
 }
 
 // Target is an empty directory to check. Where the machine can make one it is a
