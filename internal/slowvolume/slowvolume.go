@@ -35,6 +35,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"time"
 )
 
@@ -137,6 +138,9 @@ type Throttle struct {
 	ReadIOPS, WriteIOPS           int64
 	ReadBytesPerS, WriteBytesPerS int64
 }
+
+// CgroupPrefix is what the names of this process's cgroups begin with.
+func CgroupPrefix() string { return fmt.Sprintf("slowvolume-%d-", os.Getpid()) }
 
 // Ext4NoBarrier is a block volume that never flushes its device: what fsync
 // acknowledges is not durable. The caller sets size and directory.

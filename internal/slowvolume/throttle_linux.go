@@ -73,7 +73,7 @@ func NewCgroup(device string, t Throttle) (*Cgroup, error) {
 }
 
 func (c *Cgroup) setUp(root string, v2 bool, number string, t Throttle) error {
-	dir, err := os.MkdirTemp(root, "slowvolume-")
+	dir, err := os.MkdirTemp(root, CgroupPrefix())
 	if err != nil {
 		return fmt.Errorf("make cgroup: %w", err)
 	}

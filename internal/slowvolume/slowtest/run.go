@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"storebench/internal/slowvolume"
 )
 
 // Run runs a package's tests (m.Run) in a temporary directory of their own, so
 // that what they leave behind can be told from what others do, and returns the
-// exit code: 1 when a mount, a loop device or a process is left. It waits for its
-// turn first: packages that call it run one after the other.
+// exit code: 1 when a mount, a loop device, a cgroup or a process is left. It waits
+// for its turn first: packages that call it run one after the other.
 func Run(tests func() int) int { return run(tests, Alone) }
 
 // RunBeside is Run for tests that hold no figures against each other: packages that
@@ -52,7 +54,7 @@ func run(tests func() int, turn Turn) int {
 		return 1
 	}
 	code := tests()
-	if err := errors.Join(Leftovers(dir), children(), os.RemoveAll(dir)); err != nil {
+	if err := errors.Join(Leftovers(dir), cgroups(), children(), os.RemoveAll(dir)); err != nil {
 		fmt.Fprintln(os.Stderr, "the tests left something behind:", err)
 		return 1
 	}
@@ -77,6 +79,19 @@ func Leftovers(dir string) error {
 	for _, path := range loops {
 		if name, err := os.ReadFile(path); err == nil && strings.HasPrefix(string(name), dir+"/") {
 			errs = append(errs, fmt.Errorf("%s holds %s", path, name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// cgroups looks for those that this process has made.
+func cgroups() error {
+	var errs []error
+	for _, root := range []string{"/sys/fs/cgroup", "/sys/fs/cgroup/*"} { // version 2, version 1
+		left, err := filepath.Glob(filepath.Join(root, slowvolume.CgroupPrefix()+"*"))
+		errs = append(errs, err)
+		for _, dir := range left {
+			errs = append(errs, fmt.Errorf("cgroup %s", dir))
 		}
 	}
 	return errors.Join(errs...)

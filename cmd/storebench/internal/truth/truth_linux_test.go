@@ -449,10 +449,10 @@ func burnt(t *testing.T) ill {
 func rationed(t *testing.T) ill {
 	v := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: rowSize, Dir: t.TempDir()})
 	const period, quota = 100_000, 50_000 // microseconds
-	dir, err := os.MkdirTemp("/sys/fs/cgroup/cpu", "storebench-")
+	dir, err := os.MkdirTemp("/sys/fs/cgroup/cpu", slowvolume.CgroupPrefix())
 	files := map[string]string{"cpu.cfs_period_us": strconv.Itoa(period), "cpu.cfs_quota_us": strconv.Itoa(quota)}
 	if err != nil { // version 2 has one hierarchy
-		dir, err = os.MkdirTemp("/sys/fs/cgroup", "storebench-")
+		dir, err = os.MkdirTemp("/sys/fs/cgroup", slowvolume.CgroupPrefix())
 		files = map[string]string{"cpu.max": fmt.Sprintf("%d %d", quota, period)}
 	}
 	slowtest.Need(t, "cgroup", err)
