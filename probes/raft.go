@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -217,7 +218,7 @@ func (g *raftGroup) blames(ctx context.Context, e *natscluster.FormError) string
 	}
 	g.peak = g.peaks()
 	switch {
-	case g.close(ctx) != nil:
+	case errors.Is(g.close(ctx), ErrCut):
 		return "a server on it is blocked in the kernel"
 	case g.env.Raft.Memory != "" && g.formsInMemory(ctx):
 		return "with all files in memory the same three servers form one"
@@ -559,15 +560,18 @@ func (g *raftGroup) peaks() (all [natscluster.Size]int64) {
 	return all
 }
 
-// close kills the servers. One that is blocked in the kernel has writes in flight.
+// close kills the servers. One on a volume that does not end has writes in flight; one
+// in memory lacks a processor, which says nothing of the volume.
 func (g *raftGroup) close(ctx context.Context) error {
 	if g.nc != nil {
 		g.nc.Close()
 	}
-	if err := closeCluster(ctx, g.cluster); err != nil {
+	err := closeCluster(ctx, g.cluster)
+	var left *natscluster.LeftError
+	if errors.As(err, &left) && slices.ContainsFunc(left.Nodes, g.onVolume) {
 		return fmt.Errorf("%w: %w", ErrCut, err)
 	}
-	return nil
+	return err
 }
 
 func closeCluster(ctx context.Context, c *natscluster.Cluster) error {

@@ -61,6 +61,7 @@ type Cluster struct {
 	nodes    [Size]*Node
 	launches int
 	began    time.Time // the last launch
+	formed   bool      // once, since Start
 }
 
 // Start starts the servers, which says nothing of whether they find each other: see
@@ -149,21 +150,32 @@ func (c *Cluster) Connect(i int, system bool, options ...nats.Option) (*nats.Con
 }
 
 // Close kills the servers: what they stored is thrown away. It waits until they
-// are gone or ctx ends; a server that is blocked in the kernel, on a volume that
-// gives no answer, is left behind, and the error is ErrLeft.
+// are gone or ctx ends; those that are not are left behind, and the error is a
+// LeftError.
 func (c *Cluster) Close(ctx context.Context) error {
 	for _, n := range c.nodes {
 		n.kill()
 	}
-	var err error
-	for _, n := range c.nodes {
-		err = errors.Join(err, n.gone(ctx))
+	var left []int
+	for i, n := range c.nodes {
+		if n.gone(ctx) != nil {
+			left = append(left, i)
+		}
 		_ = os.Remove(n.configFile())
 	}
-	return err
+	if left != nil {
+		return &LeftError{left}
+	}
+	return nil
 }
 
-// ErrLeft is returned when a killed server did not end in time.
-var ErrLeft = errors.New("a killed nats-server is still blocked in the kernel")
+// ErrLeft is returned when a killed server did not end in time: it is blocked in the
+// kernel, on a volume that gives no answer, or gets no processor.
+var ErrLeft = errors.New("a killed nats-server has not ended in time")
+
+// LeftError names the servers that Close left behind, 0 to Size-1.
+type LeftError struct{ Nodes []int }
+
+func (e *LeftError) Error() string { return fmt.Sprintf("%v: servers %v", ErrLeft, e.Nodes) }
 
 func (n *Node) configFile() string { return filepath.Join(n.cluster.opts.Work, n.Name+".conf") }

@@ -646,6 +646,29 @@ func TestLeft(t *testing.T) {
 	}
 }
 
+// TestCloseLeaves: of a cluster's servers those that do not end are named, and no other.
+func TestCloseLeaves(t *testing.T) {
+	c := &Cluster{opts: Options{Program: "nats-server", Work: t.TempDir()}}
+	for i := range c.nodes {
+		stdin, other := net.Pipe()
+		defer other.Close()
+		r := &run{stdin: stdin, answers: make(chan []byte), exited: make(chan struct{})}
+		close(r.answers)
+		if i != 1 {
+			close(r.exited)
+		}
+		c.nodes[i] = &Node{cluster: c, run: r}
+	}
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for range 20 { // what has ended is told, whatever else has
+		var left *LeftError
+		if err := c.Close(ended); !errors.As(err, &left) || !slices.Equal(left.Nodes, []int{1}) {
+			t.Fatalf("%v, want that server 1 is left", err)
+		}
+	}
+}
+
 // TestTakenPort: ports that are taken when the servers come to them are no error, as
 // long as that ends.
 func TestTakenPort(t *testing.T) {
@@ -686,8 +709,12 @@ func TestTakenPort(t *testing.T) {
 				t.Fatal(err)
 			}
 			await(t, "its end", func() bool { return n.Died() != nil })
-			if err := n.Died(); !errors.Is(err, errPortTaken) {
-				t.Errorf("%s port: %v", what, err)
+			before := *p
+			if _, err := c.WaitFormed(soon(t)); !errors.Is(err, errPortTaken) || !strings.Contains(err.Error(), strconv.Itoa(port)) {
+				t.Errorf("%s port %d: %v", what, port, err)
+			}
+			if after := *n.ports.Load(); after != before || c.launches != 1 {
+				t.Errorf("%s port: a cluster that had formed got other ports, with %d launches", what, c.launches)
 			}
 			if err := l.Close(); err != nil {
 				t.Error(err)

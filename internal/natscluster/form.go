@@ -36,15 +36,18 @@ const pollInterval = 20 * time.Millisecond
 // and current, and returns how long that took since the servers were started. When
 // ctx ends first the error is a FormError, that of a server that ended by itself,
 // or that of ctx's cause where somebody else ended it. Servers whose ports were taken
-// since they were found free are started again on others, and the time begins anew.
+// since they were found free are started again on others, and the time begins anew;
+// once the cluster has formed, clients know its ports, and one that is taken is an
+// error that names it.
 func (c *Cluster) WaitFormed(ctx context.Context) (time.Duration, error) {
 	for {
 		missing := c.missing(ctx)
 		if ctx.Err() == nil && len(missing) == 0 {
+			c.formed = true
 			return time.Since(c.began), nil
 		}
 		err := c.died()
-		if errors.Is(err, errPortTaken) && c.launches < maxLaunches {
+		if errors.Is(err, errPortTaken) && !c.formed && c.launches < maxLaunches {
 			err = c.relaunch(ctx)
 		}
 		if err != nil {

@@ -248,6 +248,12 @@ func (e *EndedError) Error() string {
 	return fmt.Sprintf("nats-server %s ended by itself (%s); %s", e.Node, e.State, lastWords(e.Last))
 }
 
+// Crashed says whether it failed by itself. A signal comes from outside, and one that
+// was asked to stop ends well.
+func (e *EndedError) Crashed() bool {
+	return strings.HasPrefix(e.State, "exit status ") && e.State != "exit status 0"
+}
+
 func lastWords(lines string) string {
 	if lines == "" {
 		return "it logged nothing"
@@ -355,8 +361,12 @@ func (n *Node) gone(ctx context.Context) error {
 	}()
 	select {
 	case <-r.exited:
-		return nil
 	case <-ctx.Done():
+	}
+	select { // ctx may have ended over another server
+	case <-r.exited:
+		return nil
+	default:
 		return ErrLeft
 	}
 }
