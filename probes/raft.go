@@ -195,7 +195,7 @@ func (g *raftGroup) form(ctx context.Context, start time.Time, sampler *measure.
 	case err == nil:
 		return []measure.Measurement{once("formed", start, took, around, true)}, nil
 	case !errors.As(err, &late):
-		return nil, withCause(ctx, g.env.Dir, err)
+		return nil, g.ended(ctx, err)
 	}
 	why := g.blames(ctx, late)
 	if why == "" {
@@ -303,27 +303,56 @@ func once(metric string, start time.Time, took time.Duration, around measure.Con
 // itself says nothing of the volume and is not kept.
 func (g *raftGroup) run(ctx context.Context, do func(context.Context, *raftGroup) ([]measure.Measurement, error)) ([]measure.Measurement, error) {
 	placed, err := g.place(ctx)
-	if died := g.died(); err != nil || died != nil {
-		return nil, withCause(ctx, g.env.Dir, errors.Join(err, died))
+	if died := g.died(ctx); died != nil {
+		return nil, errors.Join(err, died)
+	}
+	if err != nil {
+		return nil, withCause(ctx, g.env.Dir, err)
 	}
 	if placed.Rounds[0].Distribution.Unfinished > 0 {
 		return []measure.Measurement{placed}, nil
 	}
 	measured, err := do(ctx, g)
-	if died := g.died(); died != nil {
+	if died := g.died(ctx); died != nil {
 		return []measure.Measurement{placed}, errors.Join(err, died)
 	}
 	return append(measured, placed), err
 }
 
 // died is the error of a server that ended by itself.
-func (g *raftGroup) died() error {
+func (g *raftGroup) died(ctx context.Context) error {
 	for _, n := range g.cluster.Nodes() {
 		if err := n.Died(); err != nil {
-			return withCause(context.Background(), g.env.Dir, err)
+			return g.ended(ctx, err)
 		}
 	}
 	return nil
+}
+
+// ErrVolume is in the error of a server that only its volume can have crashed.
+var ErrVolume = errors.New("a server crashed on the volume alone; with all files in memory the same three form a cluster")
+
+// ended says of a server that ended by itself whether that is the volume's doing: it
+// crashed, it is the only one, it stood on a volume, and the control forms in memory.
+func (g *raftGroup) ended(ctx context.Context, err error) error {
+	var ended *natscluster.EndedError
+	if errors.As(err, &ended) && ended.Crashed() && g.aloneOnVolume(ended.Node) && g.env.Raft.Memory != "" && ctx.Err() == nil {
+		g.peak = g.peaks()
+		if g.close(ctx) == nil && g.formsInMemory(ctx) {
+			return fmt.Errorf("%w: %w", ErrVolume, err)
+		}
+	}
+	return withCause(ctx, g.env.Dir, err)
+}
+
+// aloneOnVolume says whether a server stands on a volume and all others run.
+func (g *raftGroup) aloneOnVolume(name string) bool {
+	for i, n := range g.cluster.Nodes() {
+		if n.Name == name && !g.onVolume(i) || n.Name != name && n.Died() != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // place makes the streams and moves their leaders to where they have to be, and says

@@ -21,12 +21,13 @@ import (
 	"storebench/probes"
 )
 
-// natsServer is a nats-server that is a program of its own. hang is a pattern of grep
-// for the configurations with which it says something and then nothing more.
-func natsServer(t *testing.T, hang string) string {
+// natsServer is a nats-server that is a program of its own. sick is a pattern of grep
+// for the configurations with which it says something and then does what a shell is told
+// instead, where $run is the nats-server.
+func natsServer(t *testing.T, sick, does string) string {
 	t.Helper()
 	script := filepath.Join(t.TempDir(), "script")
-	text := fmt.Sprintf("#!/bin/sh\nif grep -q '%s' \"$2\"; then echo '%s' >&2; exec sleep 1000; fi\nexec %q \"$@\"\n", hang, slowLine, natstest.Program(t))
+	text := fmt.Sprintf("#!/bin/sh\nrun=%q\nif grep -q '%s' \"$2\"; then echo '%s' >&2; %s; fi\nexec $run \"$@\"\n", natstest.Program(t), sick, slowLine, does)
 	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestRaftDoesNotForm(t *testing.T) {
 			if test.place == "all" {
 				around.Raft.Memory = ""
 			}
-			around.Raft.Program, around.Raft.Version = natsServer(t, test.hang), "2.15.2"
+			around.Raft.Program, around.Raft.Version = natsServer(t, test.hang, "exec sleep 1000"), "2.15.2"
 			measured, err := p.Run(t.Context(), around)
 			var late *natscluster.FormError
 			if errors.As(err, &late) == test.blamed || test.blamed && err != nil {
@@ -172,18 +173,67 @@ func TestRaftServerDies(t *testing.T) {
 	if len(servers) != natscluster.Size {
 		t.Fatalf("%d servers", len(servers))
 	}
-	if err := syscall.Kill(servers[2], syscall.SIGKILL); err != nil {
+	if err := syscall.Kill(slices.Min(servers), syscall.SIGKILL); err != nil { // the one on the volume was started first
 		t.Fatal(err)
 	}
 	r := ended(t, end)
 	var died *natscluster.EndedError
-	if !errors.As(r.err, &died) || !strings.Contains(r.err.Error(), "signal: killed") || errors.Is(r.err, probes.ErrCut) {
+	if !errors.As(r.err, &died) || !strings.Contains(r.err.Error(), "signal: killed") || errors.Is(r.err, probes.ErrCut) || errors.Is(r.err, probes.ErrVolume) {
 		t.Errorf("%v, want that a server ended by itself", r.err)
 	}
 	metric(t, r.measured, "formed")
 	metric(t, r.measured, "placed")
 	if has(r.measured, "ack") || has(r.measured, "leaders_lost") {
 		t.Errorf("measured %v with a server dead", r.measured)
+	}
+}
+
+// TestRaftServerCrashes: a server that crashes on the volume alone is the volume's doing;
+// one that crashes in memory as well, or beside the volume, is not.
+func TestRaftServerCrashes(t *testing.T) {
+	tests := []struct {
+		name, sick string
+		later      bool // than at its start
+		blamed     bool
+	}{
+		{"at its start", "server-0", false, true},
+		{"in mid-run", "server-0", true, true},
+		{"beside the volume", "server-1", false, false},
+		{"everywhere", ".", false, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			now := filepath.Join(t.TempDir(), "now")
+			does := "exit 2"
+			if test.later {
+				does = fmt.Sprintf("$run \"$@\" & while [ ! -e %q ]; do sleep 0.1; done; exit 2", now)
+			}
+			p := propose(t, "20s")
+			around := env(t, p, roundDir(t), 3*time.Second)
+			around.Raft.Program, around.Raft.Version = natsServer(t, test.sick, does), "2.15.2"
+			var r ran
+			if test.later {
+				end := under(t, p, around)
+				if err := os.WriteFile(now, nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+				r = ended(t, end)
+			} else {
+				r.measured, r.err = p.Run(t.Context(), around)
+			}
+			var died *natscluster.EndedError
+			if !errors.As(r.err, &died) || errors.Is(r.err, probes.ErrVolume) != test.blamed {
+				t.Fatalf("%v; want the volume blamed: %v", r.err, test.blamed)
+			}
+			for _, word := range []string{"exit status 2", "Readloop"} {
+				if !strings.Contains(r.err.Error(), word) {
+					t.Errorf("error %q, want %q in it", r.err, word)
+				}
+			}
+			if has(r.measured, "ack") {
+				t.Errorf("measured %v with a server dead", r.measured)
+			}
+		})
 	}
 }
 

@@ -365,7 +365,7 @@ func TestJudgeRun(t *testing.T) {
 	}{
 		{"nothing", func(*testing.T, *Run) {}, Pass, false, nil, "holds"},
 		{"stalled", incident(Stalled), Fail, false, []string{"the volume answers"}, "stalled after 1s: it happened"},
-		{"an I/O error", incident(VolumeError), Fail, false, []string{"the volume gives no I/O error"}, "it happened"},
+		{"an I/O error", incident(VolumeError), Fail, false, []string{"the volume gives no error"}, "it happened"},
 		{"an error of the tool", incident(ToolError), Inconclusive, false, []string{"the step ran"}, "it happened"},
 		{"the reserve was reached", incident(Full), Inconclusive, false, []string{"the reserve of free space is kept"}, "it happened"},
 		{"live data was slowed down", incident(Hurting), Inconclusive, false, []string{"live data is not slowed down"}, "it happened"},

@@ -51,7 +51,7 @@ type incidentRule struct {
 // limits: they have too little data then, or enough.
 var incidentRules = map[IncidentKind]incidentRule{
 	Stalled:     {"the volume answers", Fail, "a server on this volume stops: its readloops, its acknowledgements, its leaders"},
-	VolumeError: {"the volume gives no I/O error", Fail, "since nats-server 2.14.0 a critical write error ends the store that meets it"},
+	VolumeError: {"the volume gives no error", Fail, "since nats-server 2.14.0 a critical write error ends the store that meets it"},
 	ToolError:   {"the step ran", Inconclusive, "nothing is known of what this step asks"},
 	Full:        {"the reserve of free space is kept", Inconclusive, "the run ended before the volume was full; a full volume stops JetStream"},
 	Hurting:     {"live data is not slowed down", Inconclusive, "the run ended because it slowed down fsyncs beside live data: this volume has little room left"},

@@ -149,7 +149,7 @@ type IncidentKind string
 // The kinds of incidents.
 const (
 	Stalled     IncidentKind = "stalled"     // the volume gave no answer within a round's deadline
-	VolumeError IncidentKind = "error"       // the volume answered with an I/O error
+	VolumeError IncidentKind = "error"       // the volume answered with an I/O error, or crashed a server
 	ToolError   IncidentKind = "tool-error"  // something else failed; says nothing of the volume
 	Full        IncidentKind = "reserve"     // the reserve of free space was reached
 	Hurting     IncidentKind = "live-data"   // the canary's fsyncs slowed down beside live data

@@ -158,7 +158,7 @@ type errorKind string
 
 const (
 	kindUsage  errorKind = "usage"  // the target cannot be used as asked
-	kindVolume errorKind = "volume" // the volume gave an I/O error
+	kindVolume errorKind = "volume" // the volume gave an I/O error, or crashed a server
 	kindSpace  errorKind = "space"  // the volume is full
 	kindTool   errorKind = "tool"   // anything else
 )

@@ -211,7 +211,7 @@ func kindOf(err error) errorKind {
 		return kindSpace
 	}
 	isFault := func(fault error) bool { return errors.Is(err, fault) }
-	if slices.ContainsFunc(faults, isFault) || slices.ContainsFunc(systemFaults, isFault) || deadServer(err) {
+	if slices.ContainsFunc(faults, isFault) || slices.ContainsFunc(systemFaults, isFault) || deadServer(err) || errors.Is(err, probes.ErrVolume) {
 		return kindVolume
 	}
 	return kindTool

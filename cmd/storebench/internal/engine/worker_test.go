@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"storebench/internal/volume"
+	"storebench/probes"
 )
 
 func TestKindOf(t *testing.T) {
@@ -33,6 +34,7 @@ func TestKindOf(t *testing.T) {
 		{"a client's connection", fmt.Errorf("publish: %w", connection(syscall.ENOTCONN)), kindTool},
 		{"a client's connection that was cut", connection(syscall.ECONNABORTED), kindTool},
 		{"a connection beside a missing file", errors.Join(file(fs.ErrNotExist), connection(syscall.ENOTCONN)), kindTool},
+		{"a server that only the volume crashes", fmt.Errorf("%w: exit status 2", probes.ErrVolume), kindVolume},
 		{"anything else", errors.New("no"), kindTool},
 	}
 	for _, test := range tests {
