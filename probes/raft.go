@@ -68,7 +68,7 @@ func (p raftParams) info(i Info) Info {
 	i.Extra += p.FormBound + 3*raftWait + grace + closeWait
 	i.Metrics = append(i.Metrics,
 		Metric{"formed", measure.Seconds, "from the start of the three servers until one leads the meta group and all are current"},
-		Metric{Placed, measure.Seconds, "from the request to make the streams until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does)"},
+		Metric{Placed, measure.Seconds, "from when the streams stand and their leaders are asked to hand over until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does); unfinished also where the streams are not made in time"},
 		Metric{"leaders_lost", measure.Count, "elections of streams and of the meta group that nobody asked for; on nats-server before 2.10.18 only those that another server won"},
 		Metric{"memory", measure.Bytes, "largest resident memory of the server on the volume"},
 		Metric{"memory_all", measure.Bytes, "the largest resident memories of the three servers together"},
@@ -355,8 +355,22 @@ func (g *raftGroup) aloneOnVolume(name string) bool {
 	return true
 }
 
-// place makes the streams and moves their leaders to where they have to be, and says
-// how long that took.
+// errNotDone is in the error of what a cluster was asked for and did not do in time.
+var errNotDone = fmt.Errorf("not done after %v", raftWait)
+
+// inTime does something that raftWait bounds.
+func inTime(ctx context.Context, do func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, raftWait)
+	defer cancel()
+	err := do(bounded)
+	if err != nil && ctx.Err() == nil && errors.Is(bounded.Err(), context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", errNotDone, err)
+	}
+	return err
+}
+
+// place makes the streams, then moves their leaders to where they have to be, and says
+// how long the latter took.
 func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
 	var err error
 	if g.nc, err = g.cluster.Connect(witness, false); err != nil {
@@ -370,30 +384,32 @@ func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
 		g.names, g.subjects = append(g.names, streamName(i)), append(g.subjects, streamSubject(i))
 	}
 	start, sampler := time.Now(), measure.StartContext(g.env.Device, g.pids()...)
-	bounded, cancel := context.WithTimeout(ctx, raftWait)
-	defer cancel()
-	err = g.lead(bounded, js)
-	m := once(Placed, start, time.Since(start), sampler.Stop(), err == nil)
+	err = inTime(ctx, func(ctx context.Context) error { return g.makeStreams(ctx, js) })
 	if err == nil {
+		start, sampler = time.Now(), measure.StartContext(g.env.Device, g.pids()...)
+		err = inTime(ctx, g.lead)
+	}
+	m := once(Placed, start, time.Since(start), sampler.Stop(), err == nil)
+	switch {
+	case err == nil:
 		g.settled, err = g.terms(ctx)
-		return m, err
+	case errors.Is(err, errNotDone):
+		m.Warnings, err = append(m.Warnings, err.Error()), nil
 	}
-	if !errors.Is(bounded.Err(), context.DeadlineExceeded) || ctx.Err() != nil {
-		return m, err
-	}
-	m.Warnings = append(m.Warnings, fmt.Sprintf("not done after %v: %v", raftWait, err))
-	return m, nil
+	return m, err
 }
 
-// lead makes the streams while a witness leads the meta group, so that they are
-// not the first thing that a slow volume is asked for, and then moves all leaders.
-func (g *raftGroup) lead(ctx context.Context, js jetstream.JetStream) error {
+// makeStreams makes the streams while a witness leads the meta group, so that they are
+// not the first thing that a slow volume is asked for.
+func (g *raftGroup) makeStreams(ctx context.Context, js jetstream.JetStream) error {
 	if err := g.cluster.LeadMeta(ctx, witness); err != nil {
 		return err
 	}
-	if err := g.eachStream(func(i int) error { return g.makeStream(ctx, js, i) }); err != nil {
-		return err
-	}
+	return g.eachStream(func(i int) error { return g.makeStream(ctx, js, i) })
+}
+
+// lead moves all leaders to where they have to be.
+func (g *raftGroup) lead(ctx context.Context) error {
 	err := g.eachStream(func(i int) error { return g.cluster.LeadStream(ctx, g.nc, g.names[i], g.leader) })
 	if err != nil {
 		return err
