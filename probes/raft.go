@@ -286,6 +286,11 @@ func (g *raftGroup) onVolume(server int) bool {
 
 // once is a round of one operation, which was given up where it is not done.
 func once(metric string, start time.Time, took time.Duration, around measure.Context, done bool) measure.Measurement {
+	return timed(metric, start, took, around, operation(took, done))
+}
+
+// operation is a distribution of one.
+func operation(took time.Duration, done bool) *measure.Distribution {
 	r := measure.NewRecorder(1, took+time.Second)
 	if done {
 		r.Shard(0).Record(took, took)
@@ -295,7 +300,7 @@ func once(metric string, start time.Time, took time.Duration, around measure.Con
 		d.Unfinished = 1
 		d.AddStall(took.Seconds(), took.Seconds())
 	}
-	return timed(metric, start, took, around, d)
+	return d
 }
 
 // run makes the streams, puts their leaders in place and runs do. Where that does not

@@ -263,13 +263,35 @@ func TestRaftVolumeRefuses(t *testing.T) {
 
 // TestRaftElectionOnVolumes: with all servers on the volume, too, it is the leader that
 // is killed, and the others notice that after an election timeout of 4 s or more, of
-// which a heartbeat and a campaign's delay may have gone by.
+// which a heartbeat and a campaign's delay may have gone by. Messages are published all
+// the while, and each stream's hand-over counts by itself.
 func TestRaftElectionOnVolumes(t *testing.T) {
 	p := newProbe(t, "raft-election")
 	set(t, p, "place", "all")
-	measured, err := p.Run(t.Context(), env(t, p, roundDir(t), 200*time.Millisecond))
+	const undisturbed = 100 * time.Millisecond
+	around := env(t, p, roundDir(t), undisturbed)
+	measured, err := p.Run(t.Context(), around)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if d := metric(t, measured, probes.SteppedDown).Distribution; d.Count()+d.Lost() != 4 {
+		t.Errorf("%d hand-overs and %d lost, want one of each of 4 streams", d.Count(), d.Lost())
+	}
+	blocks, err := filepath.Glob(filepath.Join(around.Dir, "server-2", "jetstream", natscluster.Account, "streams", "*", "msgs", "*.blk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := int64(0)
+	for _, block := range blocks {
+		info, err := os.Stat(block)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stored += info.Size()
+	}
+	const rate, message = 1000, 1100 // what a message of 1 KiB takes in a block
+	if due := int64((around.Warmup + undisturbed).Seconds() * rate * message); stored < 2*due {
+		t.Errorf("%d bytes are stored, %d of them before the first event: nothing was published during these", stored, due)
 	}
 	if d := metric(t, measured, "killed").Distribution; d.Lost() == 0 && d.Min() < 2 {
 		t.Errorf("another server led %.3f s after the leader's death", d.Min())

@@ -48,7 +48,7 @@ func (s Server) cannotTell(limit profiles.Limit) string {
 		return ""
 	case limit.Bound < probes.LogsFrom.Seconds() && logged(limit):
 		return fmt.Sprintf("nats-server logs such pauses from %v on, and only the one linked in can be told to log shorter ones", probes.LogsFrom)
-	case limit.Metric == probes.Placed && s.Chooses:
+	case s.Chooses && (limit.Metric == probes.Placed || limit.Metric == probes.SteppedDown):
 		return fmt.Sprintf("nats-server %s chooses a new leader by itself, and whom is luck", s.Version)
 	}
 	return ""

@@ -98,7 +98,7 @@ func TestBuiltinProfilesAreValid(t *testing.T) {
 func TestJudgeable(t *testing.T) {
 	limits, err := CheckLimits([]profiles.Limit{
 		parsed(t, "raft-stall.readloop value < 100ms"), parsed(t, "raft-stall.placed max < 10s"), parsed(t, "raft-stall.readloop value < 2s"),
-		parsed(t, "raft-stall.raftz max < 100ms"), parsed(t, "block-write p99 < 10ms"),
+		parsed(t, "raft-stall.raftz max < 100ms"), parsed(t, "block-write p99 < 10ms"), parsed(t, "raft-election.stepped_down max < 4s"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -113,7 +113,7 @@ func TestJudgeable(t *testing.T) {
 	if len(notes) != 1 || !strings.Contains(notes[0], "raft-stall.readloop value < 100ms") {
 		t.Errorf("notes %q", notes)
 	}
-	if kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.29", Chooses: true}); len(kept) != len(limits)-2 || len(notes) != 2 || !strings.Contains(notes[1], "raft-stall.placed max < 10s") {
+	if kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.29", Chooses: true}); len(kept) != len(limits)-3 || len(notes) != 3 || !strings.Contains(notes[1], "raft-stall.placed max < 10s") || !strings.Contains(notes[2], "raft-election.stepped_down max < 4s") {
 		t.Errorf("before 2.11: %v, notes %q", kept, notes)
 	}
 }
