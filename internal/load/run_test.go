@@ -8,6 +8,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"storebench/internal/measure"
 )
 
 const ms = time.Millisecond
@@ -72,6 +74,23 @@ func TestOpenLoopLosesNoOperation(t *testing.T) {
 			t.Errorf("done %d, missed %d; want the 1000 that were due after the warm-up", out.Done, out.Missed)
 		}
 	})
+}
+
+// Workers that share their shards lose nothing, and take the room of a few.
+func TestManyWorkersShareShards(t *testing.T) {
+	r := newRun(Config{Workers: 1024, Pacer: Open{Rate: 1}, Duration: time.Second, Clock: NewTimerClock()}, takes(0))
+	shards := map[*measure.Shard]bool{}
+	for _, w := range r.workers {
+		shards[w.response], shards[w.service], shards[w.late] = true, true, true
+	}
+	if len(shards) != 3*maxShards {
+		t.Errorf("%d shards, want %d", len(shards), 3*maxShards)
+	}
+	const n = 50_000
+	out, err := Run(t.Context(), Config{Workers: 1024, Pacer: Closed{Limit: n}, Duration: time.Minute}, func(int, int64) error { return nil })
+	if err != nil || out.Response.Count() != n {
+		t.Errorf("%d of %d are recorded, error %v", out.Response.Count(), n, err)
+	}
 }
 
 // One operation stalls for a second at 100 a second with one worker: a hundred

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,10 @@ type run struct {
 	next     atomic.Int64 // the next operation, unless endless
 }
 
+// maxShards bounds the memory of a run: a shard takes half a megabyte. Where there are
+// more workers, some share one.
+const maxShards = 64
+
 // A worker's state is when it began the operation that is under way (plus 1,
 // so that it is above 0), or one of these.
 const (
@@ -60,6 +65,7 @@ type worker struct {
 	turn int64         // how many operations it has taken, if endless
 
 	response, service, late *measure.Shard
+	shared                  *sync.Mutex // of these, where other workers write to them; else nil
 
 	done, failed int64
 	inARow       int // failures
@@ -82,15 +88,21 @@ func newRun(cfg Config, op func(worker int, n int64) error) *run {
 	r.endless = r.closed && pacer.Limit <= 0
 	r.cutAt.Store(math.MaxInt64)
 	r.running.Store(int64(cfg.Workers))
-	r.response = measure.NewRecorder(cfg.Workers, cfg.Duration)
+	shards := min(cfg.Workers, maxShards)
+	r.response = measure.NewRecorder(shards, cfg.Duration)
 	if !r.closed {
-		r.service = measure.NewRecorder(cfg.Workers, cfg.Duration)
-		r.late = measure.NewRecorder(cfg.Workers, cfg.Duration)
+		r.service = measure.NewRecorder(shards, cfg.Duration)
+		r.late = measure.NewRecorder(shards, cfg.Duration)
 	}
+	locks := make([]sync.Mutex, shards)
 	for i := range cfg.Workers {
-		w := &worker{run: r, id: i, response: r.response.Shard(i)}
+		shard := i % shards
+		w := &worker{run: r, id: i, response: r.response.Shard(shard)}
 		if r.service != nil {
-			w.service, w.late = r.service.Shard(i), r.late.Shard(i)
+			w.service, w.late = r.service.Shard(shard), r.late.Shard(shard)
+		}
+		if cfg.Workers > shards {
+			w.shared = &locks[shard]
 		}
 		r.workers = append(r.workers, w)
 	}
@@ -202,13 +214,23 @@ func (w *worker) record(start, end time.Duration, err error) {
 	}
 	w.done++
 	since := end - w.warmup
-	w.response.Record(since, end-w.from)
-	if w.service != nil {
-		w.service.Record(since, end-start)
-		w.late.Record(since, w.from-w.due)
-	}
+	w.keep(since, end-start)
 	if w.observe != nil {
 		w.observe(w.id, w.from-w.warmup, since)
+	}
+}
+
+// keep puts what the operation took, which ended so long after the warm-up, into the
+// worker's shards.
+func (w *worker) keep(since, service time.Duration) {
+	if w.shared != nil {
+		w.shared.Lock()
+		defer w.shared.Unlock()
+	}
+	w.response.Record(since, since+w.warmup-w.from)
+	if w.service != nil {
+		w.service.Record(since, service)
+		w.late.Record(since, w.from-w.due)
 	}
 }
 
