@@ -41,6 +41,7 @@ func (p *MetaSnapshot) Info() Info {
 			{"generate_alone", measure.Seconds, "of that, to make it"},
 			{"install_alone", measure.Seconds, "of that, to write it"},
 			{"ack", measure.Seconds, "a publish from when it was due until it is acknowledged, while snapshots are taken"},
+			{"ack_late", measure.Seconds, lateHelp},
 		},
 		Need:   Need{Bytes: 2 * consumers.consumerBytes(), Files: 24 * int64(p.Consumers)},
 		Extra:  p.consumersWait() + 2*raftWait, // in each half a change may stay unanswered

@@ -41,6 +41,8 @@ type Info struct {
 	// Logged are the metrics, in seconds, that the log of a Raft group's servers tells.
 	// That of an installed nats-server tells them from LogsFrom on.
 	Logged []string
+	// Raftz are the metrics that need the endpoint /raftz of a Raft group's servers.
+	Raftz []string
 	// Foretold is the size of a store in bytes that the round tells something of
 	// without making it; it cannot be larger than the volume.
 	Foretold int64

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -76,6 +77,9 @@ func (p raftParams) info(i Info) Info {
 	return i
 }
 
+// lateHelp is what the late metric of a probe's publishes tells.
+const lateHelp = "by how much this machine woke an idle publisher late, which is not the volume's and in no other metric (open loop)"
+
 // Placed is the metric of how long leaders take to move to where they have to be.
 const Placed = "placed"
 
@@ -90,6 +94,7 @@ type raftGroup struct {
 	payload  []byte
 	names    []string
 	subjects []string
+	waiting  []atomic.Int64          // publishes to each stream that wait for an acknowledgement
 	settled  map[string]term         // of each group, when its leader was where it had to be
 	peak     [natscluster.Size]int64 // see peaks
 }
@@ -132,7 +137,7 @@ func (p raftParams) withRaft(ctx context.Context, env *Env, leader int, change f
 
 // start starts the servers.
 func (p raftParams) start(ctx context.Context, env *Env, change func(*natscluster.Options)) (*raftGroup, error) {
-	g := &raftGroup{params: p, env: env, payload: payload(env.Rand, int(p.MessageSize))}
+	g := &raftGroup{params: p, env: env, payload: payload(env.Rand, int(p.MessageSize)), waiting: make([]atomic.Int64, p.Streams)}
 	opts := natscluster.Options{
 		Program: env.Raft.Program, Work: cmp.Or(env.Raft.Memory, env.Dir), Hold: env.Hold,
 		Slots: p.slotsFor(env.Raft.Version), SyncAlways: p.Sync == "always",
@@ -529,7 +534,10 @@ func (e refused) Error() string { return "the publish was refused: " + e.text }
 // publish sends a message to a stream and waits for its acknowledgement, which
 // comes when a majority has it.
 func (g *raftGroup) publish(n int64) error {
-	reply, err := g.nc.Request(g.subjects[n%int64(len(g.subjects))], g.payload, publishWait)
+	stream := n % int64(len(g.subjects))
+	g.waiting[stream].Add(1)
+	defer g.waiting[stream].Add(-1)
+	reply, err := g.nc.Request(g.subjects[stream], g.payload, publishWait)
 	switch {
 	case errors.Is(err, nats.ErrNoResponders):
 		return refused{"no leader"}
@@ -568,8 +576,8 @@ func (g *raftGroup) load(ctx context.Context, pacer load.Pacer, warmup, duration
 // open is the load of the profile.
 func (g *raftGroup) open() load.Pacer { return load.Open{Rate: g.params.Rate} }
 
-// published is what came of publishes, with how many elections there were
-// meanwhile that nobody asked for.
+// published is what came of publishes, and how late the machine was with them, with how
+// many elections there were meanwhile that nobody asked for.
 func (g *raftGroup) published(ctx context.Context, metric string, start time.Time, around measure.Context, o load.Outcome) []measure.Measurement {
 	m := timed(metric, start, o.Elapsed, around, o.Response)
 	if g.params.Place == "follower" {
@@ -579,6 +587,9 @@ func (g *raftGroup) published(ctx context.Context, metric string, start time.Tim
 		m.Warnings = append(m.Warnings, fmt.Sprintf("%d of %d publishes failed, the first with: %v", o.Failed, o.Done+o.Failed, o.FirstError))
 	}
 	measured := []measure.Measurement{m}
+	if o.Late != nil {
+		measured = append(measured, timed(metric+"_late", start, o.Elapsed, around, o.Late))
+	}
 	if lost, known := g.leadersLost(ctx); known {
 		measured = append(measured, single("leaders_lost", measure.Count, start, o.Elapsed, around, lost))
 	}

@@ -17,7 +17,11 @@ import (
 // published.
 type RaftLag struct{ raftParams }
 
-var _ = register(func() Probe { return &RaftLag{defaultRaft()} })
+var _ = register(func() Probe {
+	p := &RaftLag{defaultRaft()}
+	p.Concurrency = maxWaiting
+	return p
+})
 
 // Info describes the probe.
 func (p *RaftLag) Info() Info {
@@ -26,14 +30,16 @@ func (p *RaftLag) Info() Info {
 		Summary: "how far the server on this volume lags behind its Raft groups at the rate that is asked",
 		Why:     "What a server has in its Raft log and not yet committed, or committed and not yet carried out, waits in memory. From 10,000 append entries on nats-server warns, from 100,000 on a leader steps down; a follower that lags cannot take over without losing time.",
 		Metrics: []Metric{
-			{"lag", measure.Count, "entries of the group furthest behind: in the leader's log and not yet carried out by this server; p99 over the samples of a round"},
+			{"lag", measure.Count, "entries of the group furthest behind: in the leader's log, or waiting to be, and not yet carried out by this server; while it does not answer, the publishes that wait; p99 over the samples of a round"},
 			{"uncommitted", measure.Count, "entries in this server's log that no majority has yet; p99 over the samples"},
 			{"unapplied", measure.Count, "entries that a majority has and this server has not carried out; p99 over the samples"},
 			{"wal", measure.Bytes, "largest Raft log of a group on this server"},
 			{"drain", measure.Seconds, "from the end of the load until nothing is behind"},
 			{"pending_lines", measure.Count, "times that a server logged append entries pending"},
 			{"ack", measure.Seconds, "a publish from when it was due until it is acknowledged"},
+			{"ack_late", measure.Seconds, lateHelp},
 		},
+		Raftz: []string{"lag", "uncommitted", "unapplied", "wal", "drain"},
 		Extra: drainBound,
 	})
 }
@@ -43,13 +49,17 @@ const (
 	lagInterval = 50 * time.Millisecond
 	// drainBound is how long a lag may take to be worked off.
 	drainBound = 10 * time.Second
+	// maxWaiting is how many publishes may wait for their acknowledgements. That makes
+	// a lag of 256 messages in each of four streams that stand still; with fewer than
+	// 400 publishes none could be over 100, whatever the volume does.
+	maxWaiting = 1024
 )
 
 // Run measures one round.
 func (p *RaftLag) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
 	return p.withRaft(ctx, env, p.leader(), nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
 		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Device, g.pids()...)
-		watch := g.watchLag(ctx)
+		watch := g.watchLag(ctx, start)
 		out, err := g.load(ctx, g.open(), env.Warmup, env.Duration, nil)
 		watch.stop()
 		around := sampler.Stop()
@@ -61,8 +71,8 @@ func (p *RaftLag) Run(ctx context.Context, env *Env) ([]measure.Measurement, err
 			measured[0].Warnings = append(measured[0].Warnings, "the lag was not measured: "+watch.err.Error())
 			return append(measured, g.pendingLines(start, out.Elapsed, around)), nil
 		}
-		if len(watch.samples) == 0 {
-			return measured, fmt.Errorf("look at the lag: no answer in the whole round: %w", watch.err)
+		if len(watch.samples)+len(watch.unanswered) == 0 {
+			return measured, errors.New("look at the lag: no answer in the whole round")
 		}
 		drained, ok := g.drain(ctx)
 		lags := watch.measurements(start, out, around)
@@ -83,31 +93,51 @@ type lagSample struct {
 // lagWatch samples the lag until it is stopped.
 type lagWatch struct {
 	samples []lagSample
-	err     error // of the last look that failed
-	cancel  context.CancelFunc
-	ended   chan struct{}
+	// unanswered are the lags of ticks whose look failed, which tells nothing else.
+	unanswered []float64
+	err        error // of the last look that failed
+	cancel     context.CancelFunc
+	ended      chan struct{}
 }
 
-func (g *raftGroup) watchLag(ctx context.Context) *lagWatch {
+// look is one look at the groups.
+type look struct {
+	lagSample
+	err error
+}
+
+// watchLag looks at every tick from start on. A look takes as long as a lock of a group
+// is held. The ticks that go by meanwhile count, with what it finds in the end or what
+// publishers waited for at that moment, whichever is more.
+func (g *raftGroup) watchLag(ctx context.Context, start time.Time) *lagWatch {
 	ctx, cancel := context.WithCancel(ctx)
 	w := &lagWatch{cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(w.ended)
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Until(start)):
+		}
 		tick := time.NewTicker(lagInterval)
 		defer tick.Stop()
-		for {
-			s, err := g.lag(ctx)
-			switch {
-			case ctx.Err() != nil:
-				return
-			case err != nil:
-				w.err = err
-			default:
-				w.samples = append(w.samples, s)
+		for ctx.Err() == nil {
+			answer, missed := make(chan look, 1), []float64(nil)
+			go func() {
+				s, err := g.lag(ctx)
+				answer <- look{s, err}
+			}()
+			for answered := false; !answered; {
+				select {
+				case l := <-answer:
+					w.add(ctx, l, missed, g.mostWaiting())
+					answered = true
+				case <-tick.C:
+					missed = append(missed, g.mostWaiting())
+				}
 			}
 			select {
 			case <-ctx.Done():
-				return
 			case <-tick.C:
 			}
 		}
@@ -115,22 +145,55 @@ func (g *raftGroup) watchLag(ctx context.Context) *lagWatch {
 	return w
 }
 
+// add keeps a look and the ticks that it missed, by what publishers waited for at each
+// and at its end.
+func (w *lagWatch) add(ctx context.Context, l look, missed []float64, waiting float64) {
+	switch {
+	case l.err == nil:
+		w.samples = append(w.samples, l.lagSample)
+		for _, lag := range missed {
+			s := l.lagSample
+			s.lag = max(s.lag, lag)
+			w.samples = append(w.samples, s)
+		}
+	case ctx.Err() != nil: // it was stopped
+		w.unanswered = append(w.unanswered, missed...)
+	default:
+		w.err = l.err
+		w.unanswered = append(append(w.unanswered, missed...), waiting)
+	}
+}
+
 func (w *lagWatch) stop() { w.cancel(); <-w.ended }
 
+// mostWaiting is how many publishes wait for the stream that has the most of them.
+func (g *raftGroup) mostWaiting() float64 {
+	most := int64(0)
+	for i := range g.waiting {
+		most = max(most, g.waiting[i].Load())
+	}
+	return float64(most)
+}
+
 // lag looks at all groups of the streams once. A witness is asked first: what it
-// has by then the server on the volume should have, too.
+// has by then the server on the volume should have, too, and also what it has when
+// that server was long in answering.
 func (g *raftGroup) lag(ctx context.Context) (lagSample, error) {
 	others, err := g.cluster.Node(witness).Raftz(ctx)
 	if err != nil {
 		return lagSample{}, err
 	}
+	begin := time.Now()
 	ours, err := g.cluster.Node(target).Raftz(ctx)
+	if err == nil && time.Since(begin) > lagInterval {
+		others, err = g.cluster.Node(witness).Raftz(ctx)
+	}
 	if err != nil {
 		return lagSample{}, err
 	}
 	var s lagSample
 	for name, own := range ours {
-		ahead := max(own.PIndex, others[name].Committed)
+		ahead := max(own.PIndex+own.Proposals, others[name].Committed)
 		s.lag = max(s.lag, less(ahead, own.Applied))
 		s.uncommitted = max(s.uncommitted, less(own.PIndex, own.Committed))
 		s.unapplied = max(s.unapplied, less(max(own.Committed, others[name].Committed), own.Applied))
@@ -149,26 +212,23 @@ func less(a, b uint64) float64 {
 
 // measurements are the samples of a round as its values.
 func (w *lagWatch) measurements(start time.Time, o load.Outcome, around measure.Context) []measure.Measurement {
-	var all []measure.Measurement
-	for _, metric := range []struct {
-		name string
-		of   func(lagSample) float64
-	}{
-		{"lag", func(s lagSample) float64 { return s.lag }},
-		{"uncommitted", func(s lagSample) float64 { return s.uncommitted }},
-		{"unapplied", func(s lagSample) float64 { return s.unapplied }},
-	} {
-		var values []float64
-		for _, s := range w.samples {
-			values = append(values, metric.of(s))
-		}
-		all = append(all, single(metric.name, measure.Count, start, o.Elapsed, around, p99(values)))
-	}
-	wal := 0.0
+	lags, wal := slices.Clone(w.unanswered), 0.0
+	var uncommitted, unapplied []float64
 	for _, s := range w.samples {
+		lags, uncommitted, unapplied = append(lags, s.lag), append(uncommitted, s.uncommitted), append(unapplied, s.unapplied)
 		wal = max(wal, s.wal)
 	}
-	return append(all, single("wal", measure.Bytes, start, o.Elapsed, around, wal))
+	all := []measure.Measurement{single("lag", measure.Count, start, o.Elapsed, around, p99(lags))}
+	if n := len(w.unanswered); n > 0 {
+		all[0].Warnings = append(all[0].Warnings, fmt.Sprintf("in %d of %d samples a server did not answer, and the publishes that waited stand for its lag", n, len(lags)))
+	}
+	if len(w.samples) == 0 {
+		return all
+	}
+	return append(all,
+		single("uncommitted", measure.Count, start, o.Elapsed, around, p99(uncommitted)),
+		single("unapplied", measure.Count, start, o.Elapsed, around, p99(unapplied)),
+		single("wal", measure.Bytes, start, o.Elapsed, around, wal))
 }
 
 // p99 is the nearest rank; of fewer than 100 values it is the largest.
@@ -192,11 +252,11 @@ func (g *raftGroup) drain(ctx context.Context) (time.Duration, bool) {
 	return time.Since(begin), false
 }
 
-// pendingLines counts the warnings of append entries that wait.
+// pendingLines counts the warnings of append entries that wait, from start on.
 func (g *raftGroup) pendingLines(start time.Time, elapsed time.Duration, around measure.Context) measure.Measurement {
 	n := 0.0
 	for _, node := range g.cluster.Nodes() {
-		for _, e := range node.Log() {
+		for _, e := range node.Log(start) {
 			if e.Kind == serverlog.AppendsPending {
 				n++
 			}

@@ -342,9 +342,21 @@ func TestMetaSnapshotManyConsumers(t *testing.T) {
 	}
 }
 
-// TestRaftStallSilence: what an installed nats-server would not log is not told.
+// talkingServer is a nats-server that tells of a pause before it starts.
+func talkingServer(t *testing.T) string {
+	t.Helper()
+	script := filepath.Join(t.TempDir(), "script")
+	text := fmt.Sprintf("#!/bin/sh\necho '%s' >&2\nexec %q \"$@\"\n", slowLine, natstest.Program(t))
+	if err := os.WriteFile(script, []byte(text), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	return script
+}
+
+// TestRaftStallSilence: what an installed nats-server would not log is not told, nor what
+// it logged before the round.
 func TestRaftStallSilence(t *testing.T) {
-	for _, program := range []string{"", natstest.Program(t)} {
+	for _, program := range []string{"", talkingServer(t)} {
 		p := newProbe(t, "raft-stall")
 		set(t, p, "rate", "100")
 		around := env(t, p, roundDir(t), 500*time.Millisecond)
@@ -361,6 +373,14 @@ func TestRaftStallSilence(t *testing.T) {
 				t.Errorf("the linked-in server: no %s", name)
 			case program != "" && told && *metric(t, measured, name).Value < probes.LogsFrom.Seconds():
 				t.Errorf("an installed server: %s is %v s", name, *metric(t, measured, name).Value)
+			case program != "" && told && *metric(t, measured, name).Value == 2.5:
+				t.Errorf("an installed server: %s is from before the round", name)
+			}
+		}
+		for _, name := range []string{"formed", "pause"} {
+			log := metric(t, measured, name).Context.Log
+			if told := slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, "2.5s") }); told != (program != "" && name == "formed") {
+				t.Errorf("program %q: log of %s %q", program, name, log)
 			}
 		}
 	}
@@ -387,13 +407,38 @@ func children(t *testing.T, argument string) (pids []int) {
 }
 
 // TestRaftVolumeHangs: a round on a volume that answers nothing more ends all the
-// same, and leaves the server on it behind until the volume lets go.
+// same, and leaves the server on it behind until the volume lets go. What such a server
+// could not be asked counts.
 func TestRaftVolumeHangs(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for a hung volume")
 	}
+	for probe, check := range map[string]func(*testing.T, []measure.Measurement){
+		"raft-propose": func(t *testing.T, measured []measure.Measurement) {
+			if d := metric(t, measured, "ack").Distribution; d.Lost() == 0 {
+				t.Errorf("%d publishes were acknowledged, and none is missing", d.Count())
+			}
+		},
+		"raft-lag": func(t *testing.T, measured []measure.Measurement) {
+			if lag := *metric(t, measured, "lag").Value; lag < 100 {
+				t.Errorf("the lag is %v", lag)
+			}
+		},
+		"raft-stall": func(t *testing.T, measured []measure.Measurement) {
+			if d := metric(t, measured, "raftz").Distribution; d.Unfinished == 0 {
+				t.Errorf("%d answers, the longest after %v s, and none is missing", d.Count(), d.Max())
+			}
+		},
+	} {
+		t.Run(probe, func(t *testing.T) { check(t, whileHung(t, probe)) })
+	}
+}
+
+// whileHung is what a round measures on a volume that hangs after a second of it.
+func whileHung(t *testing.T, probe string) []measure.Measurement {
+	t.Helper()
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Dir: t.TempDir()})
-	p := propose(t, "20s")
+	p := newProbe(t, probe)
 	set(t, p, "sync", "always")
 	end := under(t, p, env(t, p, onVolume(t, volume.Path()), 3*time.Second))
 	if err := volume.SetFaults(slowtest.Faults(t, "hang after 1s for 40s")...); err != nil {
@@ -403,11 +448,31 @@ func TestRaftVolumeHangs(t *testing.T) {
 	if !errors.Is(r.err, probes.ErrCut) {
 		t.Errorf("%v, want that it was cut", r.err)
 	}
-	if d := metric(t, r.measured, "ack").Distribution; d.Lost() == 0 {
-		t.Errorf("%d publishes were acknowledged, and none is missing", d.Count())
-	}
 	if err := volume.SetFaults(); err != nil {
 		t.Fatal(err)
 	}
 	await(t, "the end of the server", func() bool { return len(children(t, natscluster.Command)) == 0 })
+	return r.measured
+}
+
+// TestRaftLagStall: a stall of the leader's volume is more than the 100 entries that a
+// healthy one lags by, also when it ends in the round.
+func TestRaftLagStall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a volume that stalls")
+	}
+	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Dir: t.TempDir()})
+	p := newProbe(t, "raft-lag")
+	set(t, p, "sync", "always")
+	end := under(t, p, env(t, p, onVolume(t, volume.Path()), 4*time.Second))
+	if err := volume.SetFaults(slowtest.Faults(t, "hang after 1s for 1500ms")...); err != nil {
+		t.Fatal(err)
+	}
+	r := ended(t, end)
+	if r.err != nil {
+		t.Fatal(r.err)
+	}
+	if lag := *metric(t, r.measured, "lag").Value; lag < 100 {
+		t.Errorf("the lag is %v", lag)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"storebench/internal/measure"
 	"storebench/internal/natscluster"
@@ -22,12 +23,12 @@ func (l serverLine) String() string {
 	return fmt.Sprintf("nats-server %d: %s", l.server, natscluster.Line(l.Event))
 }
 
-// logLines are what the servers logged of storage, the gravest first: by level, then
-// what is grave by itself, then the longest.
-func (g *raftGroup) logLines() []serverLine {
+// logLines are what the servers logged of storage from a moment on, the gravest first: by
+// level, then what is grave by itself, then the longest.
+func (g *raftGroup) logLines(since time.Time) []serverLine {
 	var all []serverLine
 	for i, n := range g.cluster.Nodes() {
-		for _, e := range n.Log() {
+		for _, e := range n.Log(since) {
 			all = append(all, serverLine{i, e})
 		}
 	}
@@ -44,17 +45,17 @@ func gravity(l serverLine) int {
 	return 0
 }
 
-// attachLog puts the gravest lines of the servers beside what was measured.
+// attachLog puts the gravest lines of the servers from its start on beside what was
+// measured.
 func (g *raftGroup) attachLog(measured []measure.Measurement) {
-	var lines []string
-	for _, l := range g.logLines() {
-		if len(lines) < measure.MaxLog {
-			lines = append(lines, l.String())
-		}
-	}
 	for i := range measured {
 		for j := range measured[i].Rounds {
-			measured[i].Rounds[j].Context.Log = lines
+			round := &measured[i].Rounds[j]
+			for _, l := range g.logLines(round.Start) {
+				if len(round.Context.Log) < measure.MaxLog {
+					round.Context.Log = append(round.Context.Log, l.String())
+				}
+			}
 		}
 	}
 }
@@ -62,7 +63,7 @@ func (g *raftGroup) attachLog(measured []measure.Measurement) {
 // notWritten is the error of a server on a volume whose log says that the volume
 // refused a write of it. Its groups go on without it, so no figure shows that.
 func (g *raftGroup) notWritten() error {
-	for _, l := range g.logLines() {
+	for _, l := range g.logLines(time.Time{}) {
 		if errno := refusal(l.Event); errno != 0 && g.onVolume(l.server) {
 			return writeError{"a server could not write to the volume under it: " + l.String(), errno}
 		}

@@ -2,6 +2,7 @@ package probes
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -33,6 +34,7 @@ func (p *RaftStall) Info() Info {
 		Why:     "Every 2 minutes a server syncs its blocks and writes the state of its streams, and it takes snapshots of its Raft groups. While a slow volume holds one of these up, its locks are held: acknowledgements stop, then read loops and internal subscriptions, and at last the leader is lost.",
 		Metrics: []Metric{
 			{"pause", measure.Seconds, "a publish from when it was due until it is acknowledged, whatever the server was doing"},
+			{"pause_late", measure.Seconds, lateHelp},
 			{"pause_sync", measure.Seconds, "of these, the ones while nothing was asked for: what meets them is the periodic sync"},
 			{"pause_full_state", measure.Seconds, "of these, the ones while the states of the streams were written"},
 			{"pause_stream_snapshot", measure.Seconds, "of these, the ones while snapshots of the streams' Raft groups were taken"},
@@ -42,9 +44,10 @@ func (p *RaftStall) Info() Info {
 			{"meta_snapshot", measure.Seconds, "one snapshot of the meta group"},
 			{"readloop", measure.Seconds, "longest pause of a read loop that a server logged; 0 without one of the linked-in nats-server, which logs them from 100 ms on; others log them from 2 s on and are not told of without one"},
 			{"subscription", measure.Seconds, "longest pause of an internal subscription that a server logged, in the same way"},
-			{"raftz", measure.Seconds, "how long the server on the volume takes to answer for its Raft groups, whose locks that needs"},
+			{"raftz", measure.Seconds, "how long the server on the volume takes to answer for its Raft groups, whose locks that needs; unfinished where it does not within 5 s"},
 		},
 		Logged: []string{"readloop", "subscription"},
+		Raftz:  []string{"raftz"},
 	})
 }
 
@@ -106,6 +109,7 @@ var maintenanceMetrics = map[string]string{
 type window struct {
 	metric     string
 	begin, end time.Duration
+	unanswered bool // it was given up at the end
 }
 
 // maintenance asks the server on the volume for one thing after another while
@@ -174,8 +178,9 @@ func (s *maintenance) observe(worker int, from, end time.Duration) {
 // askRaftz asks for all groups, as long as the server takes.
 func (s *maintenance) askRaftz(ctx context.Context) {
 	begin := time.Since(s.start)
-	if _, err := s.group.cluster.Node(target).Raftz(context.WithoutCancel(ctx)); err == nil {
-		s.raftz = append(s.raftz, window{begin: begin, end: time.Since(s.start)})
+	_, err := s.group.cluster.Node(target).Raftz(context.WithoutCancel(ctx))
+	if !errors.Is(err, natscluster.ErrNoRaftz) {
+		s.raftz = append(s.raftz, window{begin: begin, end: time.Since(s.start), unanswered: err != nil})
 	}
 }
 
@@ -205,13 +210,13 @@ func (s *maintenance) ask(ctx context.Context, turn int) {
 		err := g.cluster.Node(target).Do(ctx, c, &answer)
 		switch {
 		case ctx.Err() != nil:
-			s.windows = append(s.windows, window{maintenanceMetrics[c.Do], begin, time.Since(s.start)})
+			s.windows = append(s.windows, window{metric: maintenanceMetrics[c.Do], begin: begin, end: time.Since(s.start)})
 			return
 		case err != nil:
 			s.err = err
 			return
 		case answer.Error == "" && !answer.Nothing:
-			s.windows = append(s.windows, window{maintenanceMetrics[c.Do], begin, time.Since(s.start)})
+			s.windows = append(s.windows, window{metric: maintenanceMetrics[c.Do], begin: begin, end: time.Since(s.start)})
 		}
 	}
 }
@@ -231,13 +236,27 @@ func (s *maintenance) measurements(start time.Time, elapsed time.Duration, aroun
 	}
 	var all []measure.Measurement
 	for _, metric := range slices.Sorted(maps.Keys(windows)) {
-		r := measure.NewRecorder(1, elapsed)
-		for _, w := range windows[metric] {
-			r.Shard(0).Record(w.end, w.end-w.begin)
-		}
-		all = append(all, timed(metric, start, elapsed, around, r.Distribution()))
+		all = append(all, timed(metric, start, elapsed, around, lengths(windows[metric], elapsed)))
 	}
 	return all
+}
+
+// lengths are how long windows were.
+func lengths(windows []window, elapsed time.Duration) *measure.Distribution {
+	r := measure.NewRecorder(1, elapsed)
+	for _, w := range windows {
+		if !w.unanswered {
+			r.Shard(0).Record(w.end, w.end-w.begin)
+		}
+	}
+	d := r.Distribution()
+	for _, w := range windows {
+		if w.unanswered {
+			d.Unfinished++
+			d.AddStall(w.end.Seconds(), (w.end - w.begin).Seconds())
+		}
+	}
+	return d
 }
 
 // during is what went on while a publish waited; of several the longest.
@@ -260,12 +279,13 @@ func (g *raftGroup) shortened(interval time.Duration) string {
 	return text
 }
 
-// loggedPauses are the longest pauses that the servers logged themselves. That an
-// installed nats-server logged none says no more than that they were under LogsFrom.
+// loggedPauses are the longest pauses that the servers logged themselves, from start on.
+// That an installed nats-server logged none says no more than that they were under
+// LogsFrom.
 func (g *raftGroup) loggedPauses(start time.Time, elapsed time.Duration, around measure.Context) []measure.Measurement {
 	var readloop, subscription time.Duration
 	for _, n := range g.cluster.Nodes() {
-		for _, e := range n.Log() {
+		for _, e := range n.Log(start) {
 			switch e.Kind {
 			case serverlog.ReadLoopSlow:
 				readloop = max(readloop, e.Took)

@@ -157,9 +157,9 @@ func sideOf(runs []*Run) Side {
 	return s
 }
 
-// lateMetric is by how much the machine woke writers late. It is no figure of
-// the volume, and comparing it would find the machine's moods.
-const lateMetric = "store_late"
+// lateSuffix ends the metrics of by how much the machine woke writers late. They are no
+// figures of the volume, and comparing them would find the machine's moods.
+const lateSuffix = "_late"
 
 // figure is one statistic of a measurement, with a sample a round.
 type figure struct {
@@ -242,7 +242,7 @@ func identity(labels map[string]string) string {
 // statsOf are the statistics of a measurement that are worth comparing: the
 // middle and the tail of latencies, and whatever a limit is about.
 func (run *Run) statsOf(m measure.Measurement) []profiles.Stat {
-	if m.Metric == lateMetric || len(m.Rounds) == 0 {
+	if strings.HasSuffix(m.Metric, lateSuffix) || len(m.Rounds) == 0 {
 		return nil
 	}
 	if m.Rounds[0].Distribution == nil {

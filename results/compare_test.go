@@ -167,8 +167,10 @@ func TestCompareParts(t *testing.T) {
 	}
 	add(base, "read", "4")
 	add(changed, "read", "8")
-	add(base, lateMetric, "4")
-	add(changed, lateMetric, "4")
+	for _, late := range []string{"store_late", "ack_late"} {
+		add(base, late, "4")
+		add(changed, late, "4")
+	}
 	c, err := Compare(Tool{}, []*Run{base}, []*Run{changed}, nil)
 	if err != nil {
 		t.Fatal(err)

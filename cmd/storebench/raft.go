@@ -41,7 +41,7 @@ func (f *raftFlags) apply(cmd *cobra.Command, o *engine.Options) error {
 	if err != nil {
 		return usagef("--nats-server: %w", err)
 	}
-	o.Server = engine.Server{Program: path, Version: version, Chooses: !natsfs.PrefersLeader(version)}
+	o.Server = engine.Server{Program: path, Version: version, Chooses: !natsfs.PrefersLeader(version), NoRaftz: !natsfs.HasRaftz(version)}
 	if !natsfs.TakesSlots(version) {
 		o.Server.Slots, _, err = natsfs.SlotsOf(version, o.CPUs)
 	}

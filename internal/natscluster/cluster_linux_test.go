@@ -731,11 +731,11 @@ func TestLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, "a pause of a read loop in the log", func() bool {
-		return slices.ContainsFunc(c.Node(0).Log(), func(e serverlog.Event) bool {
+		return slices.ContainsFunc(c.Node(0).Log(time.Time{}), func(e serverlog.Event) bool {
 			return e.Kind == serverlog.ReadLoopSlow && e.Took > 0 && e.Level == serverlog.Warning
 		})
 	})
-	for _, e := range c.Node(0).Log() {
+	for _, e := range c.Node(0).Log(time.Time{}) {
 		if !e.Storage() || !strings.HasPrefix(Line(e), "["+e.Level.String()+"] ") {
 			t.Errorf("%+v: %s", e, Line(e))
 		}
@@ -743,17 +743,24 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// TestLogIsBounded: a server that says the same all the time fills nothing.
+// TestLogIsBounded: a server that says the same all the time fills nothing, and what is
+// grave is kept also then.
 func TestLogIsBounded(t *testing.T) {
 	const line = `[1] 2025/01/01 00:00:00.000000 [WRN] 127.0.0.1:1 - cid:1 - Readloop processing time: 2.5s`
-	c := started(t, options(t, Options{Program: program(t, 0o755, "i=0; while [ $i -lt 2000 ]; do echo '"+line+"' >&2; i=$((i+1)); done; exit 1")}))
+	const grave = `[1] 2025/01/01 00:00:00.000000 [WRN] RAFT [a - b] 10000 append entries pending`
+	say := func(line string) string { return "echo '" + line + "' >&2; " }
+	c := started(t, options(t, Options{Program: program(t, 0o755, "i=0; while [ $i -lt 2000 ]; do "+say(line)+"i=$((i+1)); done; "+say(grave)+say(grave)+say(line)+"exit 1")}))
 	n := c.Node(0)
 	await(t, "its end", func() bool { return n.Died() != nil })
-	if got := len(n.Log()); got != maxEvents {
-		t.Errorf("%d events, want %d", got, maxEvents)
+	kept := n.Log(time.Time{})
+	if len(kept) != maxEvents || !kept[maxEvents-2].Grave() || !kept[maxEvents-1].Grave() || kept[maxEvents-3].Grave() {
+		t.Errorf("%d events, the last of them %+v; want %d, the last two grave", len(kept), kept[max(0, len(kept)-3):], maxEvents)
+	}
+	if later := n.Log(time.Now()); len(later) > 0 {
+		t.Errorf("%d events from now on", len(later))
 	}
 	var ended *EndedError
-	if err := n.Died(); !errors.As(err, &ended) || strings.Count(ended.Last, "Readloop") != toldLines {
+	if err := n.Died(); !errors.As(err, &ended) || strings.Count(ended.Last, "[warning]") != toldLines {
 		t.Errorf("%v, want %d lines", err, toldLines)
 	}
 }

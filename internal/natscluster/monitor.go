@@ -17,9 +17,10 @@ type Group struct {
 	Leader    string `json:"leader"` // that of the leader; empty without one
 	State     string `json:"state"`
 	Term      uint64 `json:"term"`
-	PIndex    uint64 `json:"pindex"`    // the last entry in its log
-	Committed uint64 `json:"committed"` // the last one that a majority has
-	Applied   uint64 `json:"applied"`   // the last one that it has carried out
+	PIndex    uint64 `json:"pindex"`           // the last entry in its log
+	Committed uint64 `json:"committed"`        // the last one that a majority has
+	Applied   uint64 `json:"applied"`          // the last one that it has carried out
+	Proposals uint64 `json:"ipq_proposal_len"` // messages that wait to be put into its log, of a leader
 	WAL       struct {
 		Bytes uint64 `json:"bytes"`
 	} `json:"wal"`

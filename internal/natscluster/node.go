@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -32,9 +33,15 @@ type Node struct {
 
 	mu    sync.Mutex
 	run   *run // the process, or the last one that was
-	log   []serverlog.Event
+	log   []logged
 	lines []string // the newest of this life, of any level
 	grave []string // of these, warnings and worse
+}
+
+// logged is an event of a log, and when it was read.
+type logged struct {
+	serverlog.Event
+	at time.Time
 }
 
 // run is one life of a server.
@@ -172,14 +179,28 @@ func (n *Node) follow(r *run, stderr io.Reader) {
 		n.mu.Lock()
 		defer n.mu.Unlock()
 		e.Text = hidden.Replace(e.Text)
-		if e.Storage() && len(n.log) < maxEvents {
-			n.log = append(n.log, e)
+		if e.Storage() {
+			n.log = keep(n.log, logged{e, time.Now()})
 		}
 		n.lines = newest(n.lines, Line(e))
 		if e.Level >= serverlog.Warning || crash(e.Text) {
 			n.grave = newest(n.grave, Line(e))
 		}
 	})
+}
+
+// keep adds an event to a log. In a full one a grave event takes the place of the
+// newest that is not.
+func keep(log []logged, e logged) []logged {
+	if len(log) < maxEvents {
+		return append(log, e)
+	}
+	for i := len(log) - 1; i >= 0 && e.Grave(); i-- {
+		if !log[i].Grave() {
+			return append(slices.Delete(log, i, i+1), e)
+		}
+	}
+	return log
 }
 
 // crash says whether a line is the first of a program that the Go runtime ends; the
@@ -199,12 +220,18 @@ func newest(lines []string, line string) []string {
 // Line is an event as a reader of the result sees it.
 func Line(e serverlog.Event) string { return fmt.Sprintf("[%s] %s", e.Level, e.Text) }
 
-// Log is what the server logged of storage, or of what slow storage does, since
-// the cluster began, over all its lives.
-func (n *Node) Log() []serverlog.Event {
+// Log is what the server logged of storage, or of what slow storage does, from a moment
+// on, over all its lives.
+func (n *Node) Log(since time.Time) []serverlog.Event {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return append([]serverlog.Event(nil), n.log...)
+	var events []serverlog.Event
+	for _, l := range n.log {
+		if !l.at.Before(since) {
+			events = append(events, l.Event)
+		}
+	}
+	return events
 }
 
 // lastLines are the newest warnings and errors of the server's log, or its newest

@@ -78,6 +78,14 @@ func TestPrefersLeader(t *testing.T) {
 	}
 }
 
+func TestHasRaftz(t *testing.T) {
+	for version, want := range map[string]bool{"2.10.17": false, "2.10.18": true, "2.10": true, "v2.11.0": true, "2.15.2": true, "3.0.0": true, "": false} {
+		if got := HasRaftz(version); got != want {
+			t.Errorf("HasRaftz(%q) = %v", version, got)
+		}
+	}
+}
+
 func TestTakesSlots(t *testing.T) {
 	for version, want := range map[string]bool{
 		"2.9.25": false, "2.10.29": false, "2.11.17": false, "2.12.4": false, "2.12.12": false, "2.12.14": true, "2.13.0": false,

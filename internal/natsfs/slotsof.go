@@ -116,6 +116,13 @@ func PrefersLeader(version string) bool {
 	return err == nil && (major > 2 || major == 2 && minor >= 11)
 }
 
+// HasRaftz says whether a nats-server of this version tells of its Raft groups at the
+// endpoint /raftz; before 2.10.18 it does not.
+func HasRaftz(version string) bool {
+	major, minor, patch, err := parseServerVersion(version)
+	return err == nil && (major > 2 || major == 2 && (minor > 10 || minor == 10 && (patch < 0 || patch >= 18)))
+}
+
 // TakesSlots says whether a nats-server of this version knows max_concurrent_io;
 // one that does not refuses a configuration that names it. Versions newer than
 // those that SlotsOf knows do. A version without a patch means the newest patch.

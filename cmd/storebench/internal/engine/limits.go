@@ -46,18 +46,20 @@ func (s Server) cannotTell(limit profiles.Limit) string {
 	switch {
 	case s.Program == "":
 		return ""
-	case limit.Bound < probes.LogsFrom.Seconds() && logged(limit):
+	case limit.Bound < probes.LogsFrom.Seconds() && has(limit, func(i probes.Info) []string { return i.Logged }):
 		return fmt.Sprintf("nats-server logs such pauses from %v on, and only the one linked in can be told to log shorter ones", probes.LogsFrom)
 	case s.Chooses && (limit.Metric == probes.Placed || limit.Metric == probes.SteppedDown):
 		return fmt.Sprintf("nats-server %s chooses a new leader by itself, and whom is luck", s.Version)
+	case s.NoRaftz && has(limit, func(i probes.Info) []string { return i.Raftz }):
+		return fmt.Sprintf("nats-server %s has no /raftz, which tells how far its Raft groups are", s.Version)
 	}
 	return ""
 }
 
-// logged says whether a limit is on what servers log of themselves.
-func logged(limit profiles.Limit) bool {
+// has says whether a limit is on one of some metrics of its probe.
+func has(limit profiles.Limit, metrics func(probes.Info) []string) bool {
 	probe, err := probes.New(limit.Probe)
-	return err == nil && slices.Contains(probe.Info().Logged, limit.Metric)
+	return err == nil && slices.Contains(metrics(probe.Info()), limit.Metric)
 }
 
 func checkLimit(limit profiles.Limit) (profiles.Limit, error) {

@@ -93,12 +93,13 @@ func TestBuiltinProfilesAreValid(t *testing.T) {
 }
 
 // TestJudgeable: a limit below what an installed server logs from is left out, with a
-// note, and so is where the leader goes before 2.11; the linked-in one logs shorter
-// pauses.
+// note, and so are where the leader goes before 2.11 and what needs /raftz before
+// 2.10.18; the linked-in one logs shorter pauses.
 func TestJudgeable(t *testing.T) {
 	limits, err := CheckLimits([]profiles.Limit{
 		parsed(t, "raft-stall.readloop value < 100ms"), parsed(t, "raft-stall.placed max < 10s"), parsed(t, "raft-stall.readloop value < 2s"),
 		parsed(t, "raft-stall.raftz max < 100ms"), parsed(t, "block-write p99 < 10ms"), parsed(t, "raft-election.stepped_down max < 4s"),
+		parsed(t, "raft-lag.lag value < 100"),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -115,5 +116,12 @@ func TestJudgeable(t *testing.T) {
 	}
 	if kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.29", Chooses: true}); len(kept) != len(limits)-3 || len(notes) != 3 || !strings.Contains(notes[1], "raft-stall.placed max < 10s") || !strings.Contains(notes[2], "raft-election.stepped_down max < 4s") {
 		t.Errorf("before 2.11: %v, notes %q", kept, notes)
+	}
+	kept, notes = Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.17", NoRaftz: true})
+	if diff := cmp.Diff([]profiles.Limit{limits[1], limits[2], limits[4], limits[5]}, kept); diff != "" {
+		t.Errorf("without /raftz (-want +got):\n%s", diff)
+	}
+	if len(notes) != 3 || !strings.Contains(notes[2], "raft-lag.lag value < 100") {
+		t.Errorf("without /raftz: notes %q", notes)
 	}
 }

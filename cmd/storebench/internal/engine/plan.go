@@ -52,6 +52,8 @@ type Server struct {
 	Version string
 	// Chooses says that a leader that steps down chooses the next one by itself.
 	Chooses bool
+	// NoRaftz says that it has no endpoint /raftz.
+	NoRaftz bool
 	// Slots are its own, where it does not take max_concurrent_io; else 0.
 	Slots int
 }
