@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"golang.org/x/sync/errgroup"
 
 	"storebench/internal/load"
@@ -182,15 +183,25 @@ func (g *raftGroup) handOver(ctx context.Context, i int) (took time.Duration, er
 	return time.Since(begin), err
 }
 
-// untilAcknowledged publishes to a stream until it has acknowledged one.
+// untilAcknowledged publishes to a stream, again after half a second, until it has
+// acknowledged one, however late.
 func (g *raftGroup) untilAcknowledged(ctx context.Context, i int) error {
 	bounded, cancel := context.WithTimeout(ctx, electionBound)
 	defer cancel()
+	answers, err := g.nc.SubscribeSync(nats.NewInbox())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answers.Unsubscribe() }() // the client goes with the round
 	for {
 		ask, cancel := context.WithTimeout(bounded, 500*time.Millisecond)
-		reply, err := g.nc.RequestWithContext(ask, g.subjects[i], g.payload)
+		err := g.nc.PublishRequest(g.subjects[i], answers.Subject, g.payload)
+		var reply *nats.Msg
+		if err == nil {
+			reply, err = answers.NextMsgWithContext(ask)
+		}
 		cancel()
-		if err == nil && acknowledged(reply.Data) {
+		if err == nil && len(reply.Data) > 0 && acknowledged(reply.Data) { // without data: no responders
 			return nil
 		}
 		select {
