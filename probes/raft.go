@@ -117,12 +117,13 @@ func (p raftParams) leader() int {
 // do with the load that it makes, and adds what all probes of a group measure. A
 // volume on which the cluster does not form in time has that as its result.
 func (p raftParams) withRaft(ctx context.Context, env *Env, leader int, change func(*natscluster.Options), do func(context.Context, *raftGroup) ([]measure.Measurement, error)) ([]measure.Measurement, error) {
+	start := time.Now() // before the first line of a log
 	g, err := p.start(ctx, env, change)
 	if err != nil {
 		return nil, err
 	}
 	g.leader = leader
-	start, sampler := time.Now(), measure.StartContext(env.Device, g.pids()...)
+	sampler := measure.StartContext(env.Device, g.pids()...)
 	measured, err := g.form(ctx, start, sampler)
 	if err == nil && measured[0].Rounds[0].Distribution.Unfinished == 0 {
 		var found []measure.Measurement
