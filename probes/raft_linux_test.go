@@ -226,6 +226,9 @@ func TestRaftServerCrashes(t *testing.T) {
 				t.Fatalf("%v; want the volume blamed: %v", r.err, test.blamed)
 			}
 			for _, word := range []string{"exit status 2", "Readloop"} {
+				if test.later && word == "Readloop" {
+					continue // what it logs at its start may have newer lines behind it
+				}
 				if !strings.Contains(r.err.Error(), word) {
 					t.Errorf("error %q, want %q in it", r.err, word)
 				}
