@@ -19,7 +19,7 @@ source "$(dirname "$0")/volume.sh"
 readonly runs=${RUNS:-10}
 readonly profiles=${PROFILES:-raft quick}
 readonly file_systems=${FILESYSTEMS:-ext4 xfs}
-readonly quiet=${QUIET:-10}
+readonly quiet=${QUIET:-5} # from there on a report speaks of the machine, too
 readonly rest=${REST:-0}
 readonly size=3GiB
 failures=0
