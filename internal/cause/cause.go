@@ -74,6 +74,7 @@ const (
 	slotShare      = 0.5  // of the operations' time spent waiting for a slot
 	cpuLost        = 0.05 // of the processors: less does nothing that a limit sees
 	cpuMuch        = 0.2  // of the processors: nothing is on time any more
+	cpuMost        = 0.4  // of the processors: what waits in line for the rest waits without end
 	memoryPressure = 0.2  // PSI memory some
 	deviceBusy     = 0.5  // of the device's time
 	deviceFull     = 0.9  // of the device's time: more would not fit
@@ -194,6 +195,10 @@ func cpu(c Case) (Cause, bool) {
 // virtual disk as well, so from much on only what is slow throughout is the
 // volume's.
 func (c Case) explainedBy(lost float64) bool {
+	quick := func(r measure.Round) bool { return quickest(r) <= c.Bound }
+	if latency := c.Kind == Share || c.Kind == Longest; latency && lost >= cpuMost && slices.ContainsFunc(c.Rounds, quick) {
+		return true // the volume can do it, and what comes next in line is late by the machine
+	}
 	switch c.Kind {
 	case Longest: // an operation waits about as long for a processor as one of two was missing
 		return (lost >= cpuMuch || every(c.Rounds, timed)) && c.within(2)
@@ -234,6 +239,14 @@ func longest(r measure.Round) float64 {
 		most = max(most, s.Seconds)
 	}
 	return most
+}
+
+// quickest is the quickest operation of a round in seconds; of none it is infinite.
+func quickest(r measure.Round) float64 {
+	if r.Distribution == nil || r.Distribution.Count() == 0 {
+		return math.Inf(1)
+	}
+	return r.Distribution.Min()
 }
 
 // slowShare is the share of the rounds' time in which some operation was beyond

@@ -297,3 +297,38 @@ func TestUnexplainedOnABusyMachine(t *testing.T) {
 		})
 	}
 }
+
+// TestHardlyAnyProcessor: a machine that keeps most of its processors from the run makes
+// a queue of operations that the volume can do in time, and none of those that it
+// cannot.
+func TestHardlyAnyProcessor(t *testing.T) {
+	const bound = 0.01
+	for _, tt := range []struct {
+		name     string
+		kind     Kind
+		steal    float64
+		quickest time.Duration
+		want     Name
+	}{
+		{"a queue behind quick operations", Share, 0.4, 5 * time.Millisecond, CPU},
+		{"the longest of a queue", Longest, 0.4, 5 * time.Millisecond, CPU},
+		{"more of the processors are left", Share, 0.39, 5 * time.Millisecond, Unknown},
+		{"no operation is in time", Share, 0.6, 15 * time.Millisecond, Unknown},
+		{"a drain is held against what was lost", Whole, 0.4, 5 * time.Millisecond, Unknown},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			recorder := measure.NewRecorder(1, time.Second)
+			recorder.Shard(0).Record(0, tt.quickest)
+			for i := range 10 {
+				recorder.Shard(0).Record(time.Duration(i)*100*time.Millisecond, 1900*time.Millisecond)
+			}
+			c := Case{
+				FileSystem: "btrfs", Kind: tt.kind, Throughout: true, Bound: bound, Seconds: 1.9, Shortfall: 190,
+				Rounds: []measure.Round{{Elapsed: 1, Distribution: recorder.Distribution(), Context: observed{steal: tt.steal, io: .24, device: .49, request: .1}.context()}},
+			}
+			if got := Find(c); got.Name != tt.want {
+				t.Errorf("cause %s (%s), want %s", got.Name, strings.Join(got.Evidence, "; "), tt.want)
+			}
+		})
+	}
+}

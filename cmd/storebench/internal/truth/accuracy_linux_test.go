@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ type tried struct {
 	Budget  float64        `json:"budget_seconds"`
 	When    time.Time      `json:"when"`
 	Status  results.Status `json:"status"`
+	Failed  []string       `json:"failed,omitempty"` // limits and rules, where the verdict is wrong
 	Wrong   []string       `json:"wrong,omitempty"`  // what is not as the row has it
 	Blamed  []string       `json:"blamed,omitempty"` // wrong causes
 	Causes  int            `json:"causes,omitempty"` // how many were asked for
@@ -65,6 +67,9 @@ func TestAccuracy(t *testing.T) {
 				one := tried{
 					Volume: row.volume, Profile: row.profile, Budget: accuracyBudget.Seconds(), When: time.Now().UTC().Truncate(time.Second), Status: a.Run.Verdict.Status,
 					Wrong: a.wrong(row), Lost: a.Run.Lost(), Seconds: a.Took.Seconds(),
+				}
+				if !slices.Contains(row.want, one.Status) {
+					one.Failed = failedNames(a.Run.Verdict)
 				}
 				if latest := *accuracyBudget + 5*time.Second; a.Took > latest {
 					one.Wrong = append(one.Wrong, fmt.Sprintf("it took %.1f s, want at most %v", one.Seconds, latest))

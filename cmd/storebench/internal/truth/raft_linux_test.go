@@ -144,16 +144,22 @@ func (q question) answer(t *testing.T) told {
 		Volume: q.row.volume, Server: q.server, Level: q.level, When: time.Now().UTC().Truncate(time.Second),
 		Status: a.Run.Verdict.Status, Lost: a.Run.Lost(), Seconds: a.Took.Seconds(),
 	}
-	for _, f := range a.Run.Verdict.Findings {
-		if f.Status == results.Fail && !slices.Contains(one.Failed, f.Name) {
-			one.Failed = append(one.Failed, f.Name)
-		}
-	}
+	one.Failed = failedNames(a.Run.Verdict)
 	if q.level == cluster {
 		one.Cluster = behaviourOf(a.Run.Measurements)
 	}
 	t.Logf("%+v %+v", one, one.Cluster)
 	return one
+}
+
+// failedNames are the limits and rules that failed.
+func failedNames(v results.Verdict) (names []string) {
+	for _, f := range v.Findings {
+		if f.Status == results.Fail && !slices.Contains(names, f.Name) {
+			names = append(names, f.Name)
+		}
+	}
+	return names
 }
 
 // behaviourOf reads what a run's clusters did.
