@@ -641,3 +641,22 @@ func TestServerLines(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestJudgeOpenOnABusyMachine: what has too few operations on a machine that keeps a
+// fifth of its processors has the CPU as its cause.
+func TestJudgeOpenOnABusyMachine(t *testing.T) {
+	for steal, want := range map[float64]*cause.Cause{
+		0.19: nil,
+		0.2:  {Name: cause.CPU, Evidence: []string{"this machine kept its processors from us 20 % of the time"}},
+	} {
+		r := latencies(ops{20, ms})
+		r.Context.CPU = &measure.CPU{Steal: steal}
+		f := Judge(runOf(t, []measure.Round{r}, "disk.write p99 < 10ms")).Findings[0]
+		if !f.Undecided {
+			t.Fatalf("%s: %s", f.Status, f.Reason)
+		}
+		if diff := cmp.Diff(want, f.Cause); diff != "" {
+			t.Errorf("with %v of the processors lost (-want +got):\n%s", steal, diff)
+		}
+	}
+}
