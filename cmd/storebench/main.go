@@ -24,14 +24,13 @@ func main() {
 	os.Exit(code)
 }
 
-// endings are the signals that end a run. What nohup or a shell has the program
-// ignore stays ignored.
+// endings are the signals that end a run. A hang-up that nohup has the program ignore
+// stays ignored; an interrupt does not, which shells have every job in the background
+// ignore.
 func endings() []os.Signal {
-	signals := []os.Signal{syscall.SIGTERM}
-	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
-		if !signal.Ignored(s) {
-			signals = append(signals, s)
-		}
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
 	}
 	return signals
 }
