@@ -329,11 +329,9 @@ func (f *Finding) cutEarly(limit *profiles.Limit, m measure.Measurement, step St
 // know of it.
 const noticeable = 0.05
 
-// busy is the share of lost processors from which on they are why a limit is open:
-// operations that wait for a processor come in clusters, and tell little each.
-const busy = 0.2
-
-// hurry says what would decide an open limit sooner.
+// hurry says what would decide an open limit sooner. Where much of the processors was
+// lost, that is why it is open: operations that wait for one come in clusters, and tell
+// little each.
 func (f *Finding) hurry(rounds []measure.Round) {
 	lost := 0.0
 	for _, r := range rounds {
@@ -343,7 +341,7 @@ func (f *Finding) hurry(rounds []measure.Round) {
 	if lost >= noticeable {
 		f.Reason += fmt.Sprintf(", and so may a quieter machine: this one kept its processors from us %.0f %% of the time", 100*lost)
 	}
-	if lost >= busy {
+	if lost >= cause.CPUMuch {
 		f.Cause = &cause.Cause{Name: cause.CPU, Evidence: []string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time", 100*lost)}}
 	}
 }

@@ -69,11 +69,12 @@ const (
 
 // The thresholds of the rules, as shares of a round's time. They are set far
 // from both sides of what slow volumes and busy machines show (docs/method.md
-// has the table); between them no rule speaks.
+// has the table); between them no rule speaks. A verdict takes CPUMuch as the cause of
+// what has too few operations to tell.
 const (
 	slotShare      = 0.5  // of the operations' time spent waiting for a slot
 	cpuLost        = 0.05 // of the processors: less does nothing that a limit sees
-	cpuMuch        = 0.2  // of the processors: nothing is on time any more
+	CPUMuch        = 0.2  // of the processors: nothing is on time any more
 	cpuMost        = 0.4  // of the processors: what waits in line for the rest waits without end
 	memoryPressure = 0.2  // PSI memory some
 	deviceBusy     = 0.5  // of the device's time
@@ -116,7 +117,7 @@ func Find(c Case) Cause {
 func maybeCPU(c Case) (Cause, bool) {
 	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
 	may := c.Kind == Share && !c.Throughout || c.Kind == Longest && c.within(float64(c.CPUs))
-	if !may || lost < cpuLost || lost < cpuMuch && !every(c.Rounds, timed) {
+	if !may || lost < cpuLost || lost < CPUMuch && !every(c.Rounds, timed) {
 		return Cause{}, false
 	}
 	return Cause{CPU, append([]string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time, and nothing else was seen", 100*lost)}, seen(c)...)}, true
@@ -201,9 +202,9 @@ func (c Case) explainedBy(lost float64) bool {
 	}
 	switch c.Kind {
 	case Longest: // an operation waits about as long for a processor as one of two was missing
-		return (lost >= cpuMuch || every(c.Rounds, timed)) && c.within(2)
+		return (lost >= CPUMuch || every(c.Rounds, timed)) && c.within(2)
 	case Share: // operations are late while a processor is missing, and for a while after
-		return lost >= cpuMuch && !c.Throughout || slowShare(c) <= 1.5*lost
+		return lost >= CPUMuch && !c.Throughout || slowShare(c) <= 1.5*lost
 	}
 	// Work takes 1/(1-lost) times as long with the processors that are left; what
 	// waits for it waits for them too, and so does the virtual disk.

@@ -178,4 +178,7 @@ type LeftError struct{ Nodes []int }
 
 func (e *LeftError) Error() string { return fmt.Sprintf("%v: servers %v", ErrLeft, e.Nodes) }
 
+// Unwrap returns ErrLeft.
+func (e *LeftError) Unwrap() error { return ErrLeft }
+
 func (n *Node) configFile() string { return filepath.Join(n.cluster.opts.Work, n.Name+".conf") }
