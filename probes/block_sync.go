@@ -150,7 +150,7 @@ type syncRound struct {
 }
 
 func (r *syncRound) run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
-	start, sampler := time.Now(), measure.StartContext(env.Device)
+	start, sampler := time.Now(), measure.StartContext(env.Devices)
 	origin := r.clock.Now() + env.Warmup
 	finished := make(chan struct{})
 	go func() {

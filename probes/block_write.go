@@ -41,7 +41,7 @@ func (p *BlockWrite) Run(ctx context.Context, env *Env) ([]measure.Measurement, 
 	if err != nil {
 		return nil, err
 	}
-	start, sampler := time.Now(), measure.StartContext(env.Device)
+	start, sampler := time.Now(), measure.StartContext(env.Devices)
 	outcomes, runErr := s.run(ctx, func(i int) load.Config {
 		return load.Config{Workers: p.writers(i), Pacer: p.pacer(), Duration: env.Duration, Warmup: env.Warmup, Grace: grace}
 	})

@@ -58,7 +58,7 @@ func (p *DirSync) Run(ctx context.Context, env *Env) (_ []measure.Measurement, e
 			return nil, err
 		}
 	}
-	start, sampler := time.Now(), measure.StartContext(env.Device)
+	start, sampler := time.Now(), measure.StartContext(env.Devices)
 	out, runErr := load.Run(ctx, load.Config{
 		Workers: p.Concurrency, Duration: env.Duration, Warmup: env.Warmup, Grace: grace,
 	}, func(worker int, _ int64) error { return renamers[worker].rename() })

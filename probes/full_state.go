@@ -321,7 +321,7 @@ func (m *meetings) measured(r measure.Round) []measure.Measurement {
 func (p *FullState) alone(ctx context.Context, env *Env, s *streams) ([]measure.Measurement, error) {
 	calls := measure.NewRecorder(len(s.stores), env.Duration)
 	took := make([]time.Duration, len(s.stores))
-	start, sampler := time.Now(), measure.StartContext(env.Device)
+	start, sampler := time.Now(), measure.StartContext(env.Devices)
 	out, runErr := load.Run(ctx, load.Config{
 		Workers: len(s.stores), Pacer: load.Closed{}, Duration: env.Duration, Warmup: env.Warmup, Grace: grace,
 		Observe: func(stream int, _, end time.Duration) { calls.Shard(stream).Record(end, took[stream]) },

@@ -54,7 +54,7 @@ func (p *LastChecksum) Run(ctx context.Context, env *Env) (_ []measure.Measureme
 	for err == nil && time.Now().Before(end) {
 		err = w.pair(ctx, false)
 	}
-	before, sampler := s.server.SlotWaits(), measure.StartContext(env.Device)
+	before, sampler := s.server.SlotWaits(), measure.StartContext(env.Devices)
 	w.start = time.Now()
 	for err == nil && (w.pairs == 0 || time.Since(w.start) < env.Duration) {
 		err = w.pair(ctx, true)

@@ -65,7 +65,7 @@ func (p *MetaSnapshot) Run(ctx context.Context, env *Env) ([]measure.Measurement
 		}
 		var group errgroup.Group
 		var out load.Outcome
-		start, sampler := time.Now(), measure.StartContext(env.Device, g.pids()...)
+		start, sampler := time.Now(), measure.StartContext(env.Devices, g.pids()...)
 		group.Go(func() (err error) {
 			out, err = g.load(ctx, g.open(), 0, env.Duration/2, nil)
 			return err
@@ -164,7 +164,7 @@ func (g *raftGroup) snapshots(ctx context.Context, suffix string, duration time.
 	}
 	taken := &snapshots{group: g, whole: measure.NewRecorder(1, duration), generate: measure.NewRecorder(1, duration), install: measure.NewRecorder(1, duration)}
 	taken.changer = changer{js: js, config: g.streamConfig(0)}
-	start, sampler := time.Now(), measure.StartContext(g.env.Device, g.pids()...)
+	start, sampler := time.Now(), measure.StartContext(g.env.Devices, g.pids()...)
 	var lost error
 	var began time.Time
 	for err == nil && lost == nil && time.Since(start) < duration && ctx.Err() == nil {

@@ -70,7 +70,7 @@ func apartAndTogether(ctx context.Context, env *Env, s *streams, parts []part) (
 
 // together runs parts at the same time.
 func together(ctx context.Context, env *Env, s *streams, duration time.Duration, parts []part) ([]measure.Measurement, error) {
-	before, start, sampler := s.server.SlotWaits(), time.Now().Add(env.Warmup), measure.StartContext(env.Device)
+	before, start, sampler := s.server.SlotWaits(), time.Now().Add(env.Warmup), measure.StartContext(env.Devices)
 	outcomes, errs := make([]load.Outcome, len(parts)), make([]error, len(parts))
 	var group errgroup.Group
 	for i, p := range parts {

@@ -77,7 +77,7 @@ type Env struct {
 	Dir      string        // an empty directory on the volume, for this round alone
 	Duration time.Duration // how long to measure
 	Warmup   time.Duration // how long to run before measuring
-	Device   string        // the volume's block device as /proc/diskstats names it; empty if unknown
+	Devices  []string      // the block devices of the volumes as /proc/diskstats names them, as far as they are known
 	Rand     *rand.Rand    // seeded
 	// Raft is what a Raft group stands on besides Dir, which is the first server's.
 	Raft RaftEnv

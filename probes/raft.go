@@ -123,7 +123,7 @@ func (p raftParams) withRaft(ctx context.Context, env *Env, leader int, change f
 		return nil, err
 	}
 	g.leader = leader
-	sampler := measure.StartContext(env.Device, g.pids()...)
+	sampler := measure.StartContext(env.Devices, g.pids()...)
 	measured, err := g.form(ctx, start, sampler)
 	if err == nil && measured[0].Rounds[0].Distribution.Unfinished == 0 {
 		var found []measure.Measurement
@@ -394,10 +394,10 @@ func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
 	for i := range g.params.Streams {
 		g.names, g.subjects = append(g.names, streamName(i)), append(g.subjects, streamSubject(i))
 	}
-	start, sampler := time.Now(), measure.StartContext(g.env.Device, g.pids()...)
+	start, sampler := time.Now(), measure.StartContext(g.env.Devices, g.pids()...)
 	err = inTime(ctx, func(ctx context.Context) error { return g.makeStreams(ctx, js) })
 	if err == nil {
-		start, sampler = time.Now(), measure.StartContext(g.env.Device, g.pids()...)
+		start, sampler = time.Now(), measure.StartContext(g.env.Devices, g.pids()...)
 		err = inTime(ctx, g.lead)
 	}
 	m := once(Placed, start, time.Since(start), sampler.Stop(), err == nil)

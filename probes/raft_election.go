@@ -52,7 +52,7 @@ func (p *RaftElection) Run(ctx context.Context, env *Env) ([]measure.Measurement
 		if err := g.leaveWitness(); err != nil {
 			return nil, err
 		}
-		e := &elections{g: g, start: time.Now(), sampler: measure.StartContext(env.Device, g.pids()...)}
+		e := &elections{g: g, start: time.Now(), sampler: measure.StartContext(env.Devices, g.pids()...)}
 		loaded, stop := context.WithCancel(ctx)
 		defer stop()
 		var publishers errgroup.Group

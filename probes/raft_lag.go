@@ -58,7 +58,7 @@ const (
 // Run measures one round.
 func (p *RaftLag) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
 	return p.withRaft(ctx, env, p.leader(), nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
-		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Device, g.pids()...)
+		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Devices, g.pids()...)
 		watch := g.watchLag(ctx, start)
 		out, err := g.load(ctx, g.open(), env.Warmup, env.Duration, nil)
 		watch.stop()

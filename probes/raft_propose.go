@@ -37,7 +37,7 @@ func (p *RaftPropose) Run(ctx context.Context, env *Env) ([]measure.Measurement,
 		if p.Mode == "closed" {
 			pacer = load.Closed{}
 		}
-		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Device, g.pids()...)
+		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Devices, g.pids()...)
 		out, err := g.load(ctx, pacer, env.Warmup, env.Duration, nil)
 		if out.Response == nil {
 			return nil, err

@@ -74,7 +74,7 @@ func (p *RaftStall) Run(ctx context.Context, env *Env) ([]measure.Measurement, e
 		if err != nil {
 			return nil, err
 		}
-		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Device, g.pids()...)
+		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Devices, g.pids()...)
 		s := g.maintain(ctx, changing, start, env.Duration)
 		out, err := g.load(ctx, g.open(), env.Warmup, env.Duration, s.observe)
 		s.stop()

@@ -75,7 +75,7 @@ func (p *RawSync) Run(ctx context.Context, env *Env) (_ []measure.Measurement, e
 		}
 		writers[i] = &rawWriter{file: file, shard: syncs.Shard(i)}
 	}
-	start, sampler := time.Now(), measure.StartContext(env.Device)
+	start, sampler := time.Now(), measure.StartContext(env.Devices)
 	out, runErr := load.Run(ctx, load.Config{
 		Workers: p.Concurrency, Pacer: p.pacer(), Duration: env.Duration, Warmup: env.Warmup, Grace: grace,
 		Observe: func(worker int, _, end time.Duration) {

@@ -88,7 +88,7 @@ func (p *Recovery) Run(ctx context.Context, env *Env) ([]measure.Measurement, er
 		return nil, cutOr(withCause(ctx, env.Dir, err), n.close(ctx))
 	}
 	r := restarts{start: time.Now(), took: measure.NewRecorder(1, env.Duration)}
-	sampler := measure.StartContext(env.Device)
+	sampler := measure.StartContext(env.Devices)
 	var err error
 	for err == nil && (r.count == 0 || time.Since(r.start) < env.Duration) {
 		err = n.again(ctx, &r)

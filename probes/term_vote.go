@@ -105,7 +105,7 @@ func (p *TermVote) write(ctx context.Context, env *Env, slots *natsfs.Slots) ([]
 		return nil, err
 	}
 	votes := p.votes()
-	start, sampler := time.Now(), measure.StartContext(env.Device)
+	start, sampler := time.Now(), measure.StartContext(env.Devices)
 	out, runErr := load.Run(ctx, load.Config{Workers: 1, Pacer: load.Closed{}, Duration: env.Duration, Warmup: env.Warmup, Grace: grace},
 		func(_ int, n int64) error { return slots.WriteTermVote(dirs[0], votes[n%int64(len(votes))]) })
 	around := sampler.Stop()
@@ -139,7 +139,7 @@ func (p *TermVote) storm(ctx context.Context, env *Env, slots *natsfs.Slots) ([]
 	if err != nil {
 		return nil, err
 	}
-	start, sampler := time.Now(), measure.StartContext(env.Device)
+	start, sampler := time.Now(), measure.StartContext(env.Devices)
 	s := runStorm(ctx, slots, dirs, p.votes(), p.Bound)
 	around := sampler.Stop()
 	around.Slots = slotWaits(slots.Waits())
@@ -176,7 +176,7 @@ func (p *TermVote) capacity(ctx context.Context, env *Env) ([]measure.Measuremen
 		if err != nil {
 			return nil, err
 		}
-		start, sampler := time.Now(), measure.StartContext(env.Device)
+		start, sampler := time.Now(), measure.StartContext(env.Devices)
 		s := runStorm(ctx, slots, dirs, p.votes(), p.Bound)
 		around := sampler.Stop()
 		around.Slots = slotWaits(slots.Waits())

@@ -82,7 +82,7 @@ func differences(base, changed []*Run) []Difference {
 	}
 	for _, title := range titles(base) {
 		for _, name := range parameterNames(title, base, changed) {
-			tell("step "+title+", "+name, func(run *Run) string { return run.parameter(title, name) })
+			tell("step "+title+", "+name, func(run *Run) string { return run.step(title).Parameters[name] })
 		}
 	}
 	return all
@@ -128,15 +128,6 @@ func parameterNames(title string, sides ...[]*Run) []string {
 	}
 	maps.DeleteFunc(count, func(_ string, n int) bool { return n < runs })
 	return slices.Sorted(maps.Keys(count))
-}
-
-func (run *Run) parameter(title, name string) string {
-	for _, s := range run.Steps {
-		if s.Title() == title {
-			return s.Parameters[name]
-		}
-	}
-	return ""
 }
 
 // caveats are what a reader of one side's figures must know: a busy machine and

@@ -623,7 +623,7 @@ func (f *Finding) warnings(warnings []string) {
 // blame names the cause of a bound that is not kept. What this machine's own
 // CPU or memory did says nothing of the volume.
 func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) {
-	c := f.caseOf(run, limit, m.Rounds)
+	c := f.caseOf(run, limit, m)
 	found := cause.Find(c)
 	found.Evidence = append(found.Evidence, serverLines(c.Rounds)...)
 	f.Cause = &found
@@ -671,10 +671,11 @@ func longestIn(line string) (longest time.Duration) {
 }
 
 // caseOf is what a cause has to explain.
-func (f *Finding) caseOf(run *Run, limit *profiles.Limit, all []measure.Round) cause.Case {
-	rounds := beyond(limit, all)
+func (f *Finding) caseOf(run *Run, limit *profiles.Limit, m measure.Measurement) cause.Case {
+	rounds := beyond(limit, m.Rounds)
 	c := cause.Case{
-		FileSystem: run.Volume.FileSystem, CPUs: run.Host.CPUs, Rounds: rounds, Throughout: throughout(limit, all), Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
+		FileSystems: fileSystems(run.Volumes(run.StepOf(m))), CPUs: run.Host.CPUs,
+		Rounds: rounds, Throughout: throughout(limit, m.Rounds), Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
 	}
 	switch limit.Metric {
 	case lostMetric:

@@ -564,6 +564,37 @@ func TestJudgeStalledCause(t *testing.T) {
 }
 
 // TestStandstills joins the stalls of operations that waited for the same.
+// TestVolumesOfAStep: what a further target did can explain a Raft group, and nothing
+// else.
+func TestVolumesOfAStep(t *testing.T) {
+	facts := func(path, fileSystem, device string) volume.Facts {
+		return volume.Facts{Path: path, FileSystem: fileSystem, Device: volume.Device{Name: device}}
+	}
+	run := &Run{
+		Volume: facts("/a", "ext4", "sda"),
+		Raft:   &Raft{Targets: []volume.Facts{facts("/b", "xfs", "sdb"), facts("/c", "nfs4", "")}},
+	}
+	alone, group := Step{Name: "raw-sync"}, Step{Name: "raft-stall", Parameters: map[string]string{PlaceParameter: "leader"}}
+	for _, tt := range []struct {
+		step                 Step
+		devices, fileSystems string
+	}{{alone, "sda", "ext4"}, {group, "sda sdb", "ext4 xfs nfs4"}} {
+		volumes := run.Volumes(tt.step)
+		if got := strings.Join(Devices(volumes), " "); got != tt.devices {
+			t.Errorf("%s writes to %s, want %s", tt.step.Name, got, tt.devices)
+		}
+		if got := strings.Join(fileSystems(volumes), " "); got != tt.fileSystems {
+			t.Errorf("%s writes to %s, want %s", tt.step.Name, got, tt.fileSystems)
+		}
+	}
+	run.Steps = []Step{alone, group}
+	for step, want := range map[string]cause.Name{"raw-sync": cause.Device, "raft-stall": cause.Network} {
+		if got := incidentCause(run, Incident{Kind: Stalled, Step: step, Detail: "no answer"}); got.Name != want {
+			t.Errorf("no answer in %s is blamed on %s, want %s", step, got.Name, want)
+		}
+	}
+}
+
 func TestStandstills(t *testing.T) {
 	r := latencies(ops{1000, ms})
 	for _, s := range []struct{ at, took float64 }{{3, 2}, {3.5, 2}, {2, .6}, {10, 1}, {.5, 4}} {

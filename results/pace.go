@@ -218,7 +218,7 @@ func paceFinding(run *Run, all []change) Finding {
 	}
 	first := all[0]
 	found := cause.Find(cause.Case{
-		FileSystem: run.Volume.FileSystem, Rounds: first.slow, Kind: cause.Whole, Throughout: true, Shortfall: first.ratio,
+		FileSystems: fileSystems(run.Volumes(first.step)), Rounds: first.slow, Kind: cause.Whole, Throughout: true, Shortfall: first.ratio,
 	})
 	return Finding{
 		Name: "the volume keeps its pace", Status: Warn, Step: first.step.Title(), Asked: first.step.Asked(), Unit: measure.PerSecond,

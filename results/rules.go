@@ -113,7 +113,8 @@ func swept(run *Run) []Finding {
 // holds requests back above the device if the rounds that did end show it, what is
 // below the file system where there is a block device, else the file system.
 func incidentCause(run *Run, in Incident) *cause.Cause {
-	c := cause.Case{FileSystem: run.Volume.FileSystem, CPUs: run.Host.CPUs}
+	volumes := run.Volumes(run.step(in.Step))
+	c := cause.Case{FileSystems: fileSystems(volumes), CPUs: run.Host.CPUs}
 	if in.Kind == Stalled {
 		for _, m := range run.Measurements {
 			c.Rounds = append(c.Rounds, m.Rounds...)
@@ -124,7 +125,7 @@ func incidentCause(run *Run, in Incident) *cause.Cause {
 	switch {
 	case seen.Name == cause.Network, seen.Name == cause.Throttle:
 		return &cause.Cause{Name: seen.Name, Evidence: evidence}
-	case run.Volume.Device.Name != "":
+	case len(Devices(volumes)) > 0:
 		return &cause.Cause{Name: cause.Device, Evidence: evidence[:1]}
 	}
 	return &cause.Cause{Name: cause.FileSystem, Evidence: evidence[:1]}

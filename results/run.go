@@ -78,6 +78,10 @@ type Raft struct {
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
+// PlaceParameter is what only a step with a Raft group has: which of its servers
+// stand on the volume.
+const PlaceParameter = "place"
+
 // Step is a step of the run with all its parameters in force.
 type Step struct {
 	Name        string            `json:"name"`
@@ -122,13 +126,44 @@ func (run *Run) StepIndex(m measure.Measurement) int {
 }
 
 // StepNote is the note of the step with that title.
-func (run *Run) StepNote(title string) string {
+func (run *Run) StepNote(title string) string { return run.step(title).Note }
+
+// step is the step with that title; one without a name where there is none.
+func (run *Run) step(title string) Step {
 	for _, s := range run.Steps {
 		if s.Title() == title {
-			return s.Note
+			return s
 		}
 	}
-	return ""
+	return Step{}
+}
+
+// Volumes are those that a step writes to: with a Raft group, further targets too.
+func (run *Run) Volumes(step Step) []volume.Facts {
+	all := []volume.Facts{run.Volume}
+	if _, group := step.Parameters[PlaceParameter]; group {
+		all = append(all, run.raft().Targets...)
+	}
+	return all
+}
+
+// Devices are the names of the block devices below volumes, as far as they are known.
+func Devices(volumes []volume.Facts) []string {
+	var names []string
+	for _, v := range volumes {
+		if name := v.Device.Name; name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func fileSystems(volumes []volume.Facts) []string {
+	var names []string
+	for _, v := range volumes {
+		names = append(names, v.FileSystem)
+	}
+	return names
 }
 
 // label returns the measurement with all parameters of its step as labels, so

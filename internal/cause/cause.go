@@ -39,8 +39,8 @@ func (c Cause) OfHost() bool { return c.Name == CPU || c.Name == Memory }
 
 // Case is a latency to be explained.
 type Case struct {
-	FileSystem string // type, as the kernel names it
-	CPUs       int    // of the machine; 0 when nobody knows
+	FileSystems []string // types, as the kernel names them, of all volumes that were written to
+	CPUs        int      // of the machine; 0 when nobody knows
 	// Rounds are those beyond their bound, with the operations' distribution
 	// where there is one.
 	Rounds []measure.Round
@@ -282,12 +282,13 @@ func memory(c Case) (Cause, bool) {
 // throttle: tasks wait for block I/O while the device itself has little to do
 // and answers at once: something above it (a cgroup, a driver) holds the
 // requests back. Of a device whose requests took no time at all none is known to
-// have been counted: a multipath head may have no counters of its own.
+// have been counted: a multipath head may have no counters of its own. And a
+// network's volume beside it waits for no device of this machine, which PSI counts alike.
 func throttle(c Case) (Cause, bool) {
 	busy, known := meanKnown(c, deviceOf(func(d measure.Device) float64 { return d.Busy }))
 	io := mean(c, ioOf)
 	request := slowestRequest(c)
-	if !known || request == 0 || busy >= deviceIdle || io < ioPressure || c.Seconds > 0 && request >= deviceRequest*c.Seconds {
+	if !known || request == 0 || slices.ContainsFunc(c.FileSystems, networked) || busy >= deviceIdle || io < ioPressure || c.Seconds > 0 && request >= deviceRequest*c.Seconds {
 		return Cause{}, false
 	}
 	return Cause{Throttle, []string{fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI, of the whole machine) while %s was %.0f %% busy and a request took %s",
@@ -335,20 +336,29 @@ var servedFileSystems = []string{"fuse", "virtiofs"}
 // of this machine can be slow; or it is served by a process, and nobody waits
 // for a block device behind that.
 func fileSystem(c Case) (Cause, bool) {
-	evidence := []string{"the file system is " + c.FileSystem}
 	io, known := meanKnown(c, ioOf)
-	if known {
-		evidence = append(evidence, ioWords(io))
+	evidence := func(fileSystem string) []string {
+		said := []string{"the file system is " + fileSystem}
+		if known {
+			said = append(said, ioWords(io))
+		}
+		return said
 	}
-	contains := func(name string) bool { return strings.Contains(c.FileSystem, name) }
-	begins := func(name string) bool { return strings.HasPrefix(c.FileSystem, name) }
-	switch {
-	case slices.ContainsFunc(networkFileSystems, contains):
-		return Cause{Network, evidence}, true
-	case slices.ContainsFunc(servedFileSystems, begins) && known && io < ioSilent:
-		return Cause{FileSystem, evidence}, true
+	if i := slices.IndexFunc(c.FileSystems, networked); i >= 0 {
+		return Cause{Network, evidence(c.FileSystems[i])}, true
+	}
+	if i := slices.IndexFunc(c.FileSystems, served); i >= 0 && known && io < ioSilent {
+		return Cause{FileSystem, evidence(c.FileSystems[i])}, true
 	}
 	return Cause{}, false
+}
+
+func networked(fileSystem string) bool {
+	return slices.ContainsFunc(networkFileSystems, func(name string) bool { return strings.Contains(fileSystem, name) })
+}
+
+func served(fileSystem string) bool {
+	return slices.ContainsFunc(servedFileSystems, func(name string) bool { return strings.HasPrefix(fileSystem, name) })
 }
 
 // ioWords says how much tasks waited for block devices.
@@ -388,13 +398,15 @@ func slowestRequest(c Case) float64 {
 	)
 }
 
+// deviceName names the one that was busiest: of several volumes each round has its own.
 func deviceName(c Case) string {
+	name, most := "the device", -1.0
 	for _, r := range c.Rounds {
-		if r.Context.Device != nil {
-			return r.Context.Device.Name
+		if d := r.Context.Device; d != nil && d.Busy > most {
+			name, most = d.Name, d.Busy
 		}
 	}
-	return "the device"
+	return name
 }
 
 func deviceOf(get func(measure.Device) float64) func(measure.Context) (float64, bool) {

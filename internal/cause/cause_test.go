@@ -78,6 +78,8 @@ func TestFind(t *testing.T) {
 		{"NFS, whose waits the kernel counts as I/O", "nfs4", 0.05, observed{io: .8, noDevice: true}, Network, "tasks waited for I/O 80 %"},
 		{"NFS where pressure is unknown", "nfs4", 0.05, observed{noPressure: true, noDevice: true}, Network, ""},
 		{"a network file system in FUSE", "fuse.glusterfs", 0.05, observed{noDevice: true}, Network, ""},
+		{"NFS beside a disk that has nothing to do", "ext4 nfs4", 2, observed{io: .8, device: .01, request: .0001}, Network, "the file system is nfs4"},
+		{"NFS beside a disk that is slow", "ext4 nfs4", .05, observed{io: .8, device: .9, request: .02}, Device, "vdb was 90 % busy"},
 		{"a file system of the host", "virtiofs", 0.05, observed{noDevice: true}, FileSystem, ""},
 		{"FUSE on a device that somebody waits for", "fuse.slow", 0.05, observed{io: .05, noDevice: true}, Unknown, ""},
 		{"FUSE where pressure is unknown", "fuse.slow", 0.05, observed{noPressure: true, noDevice: true}, Unknown, ""},
@@ -87,7 +89,7 @@ func TestFind(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			round := measure.Round{Elapsed: 1, Context: tt.seen.context()}
-			check(t, Find(Case{FileSystem: tt.fileSystem, Seconds: tt.seconds, Shortfall: 1.92, Rounds: []measure.Round{round}}), tt.want, tt.evidence)
+			check(t, Find(Case{FileSystems: strings.Fields(tt.fileSystem), Seconds: tt.seconds, Shortfall: 1.92, Rounds: []measure.Round{round}}), tt.want, tt.evidence)
 		})
 	}
 }
@@ -138,7 +140,7 @@ func TestFindSlots(t *testing.T) {
 			around := slow.context()
 			around.Slots = tt.waits
 			round := measure.Round{Elapsed: 1, Context: around, Distribution: d}
-			check(t, Find(Case{FileSystem: "ext4", Seconds: 1, Rounds: []measure.Round{round}}), tt.want, tt.evidence)
+			check(t, Find(Case{FileSystems: []string{"ext4"}, Seconds: 1, Rounds: []measure.Round{round}}), tt.want, tt.evidence)
 		})
 	}
 }
@@ -154,7 +156,7 @@ func TestStormOnABusyMachine(t *testing.T) {
 		around := observed{steal: steal}.context()
 		around.Slots = &measure.SlotWaits{Slots: 6, Waiters: 84}
 		round := measure.Round{Elapsed: 4, Context: around, Distribution: d}
-		check(t, Find(Case{FileSystem: "ext4", Kind: Whole, Shortfall: 3, Rounds: []measure.Round{round}}), want, "")
+		check(t, Find(Case{FileSystems: []string{"ext4"}, Kind: Whole, Shortfall: 3, Rounds: []measure.Round{round}}), want, "")
 	}
 }
 
@@ -174,7 +176,7 @@ func TestFindOverRounds(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			c := Case{FileSystem: "ext4", Seconds: .05, Shortfall: 1.92}
+			c := Case{FileSystems: []string{"ext4"}, Seconds: .05, Shortfall: 1.92}
 			for _, o := range tt.rounds {
 				c.Rounds = append(c.Rounds, measure.Round{Elapsed: 1, Context: o.context()})
 			}
@@ -234,7 +236,7 @@ func TestCPUMustExplain(t *testing.T) {
 			device := tt.round.Context.Device
 			tt.round.Context = observed{steal: tt.steal, noDevice: true}.context()
 			tt.round.Context.Device = device
-			check(t, Find(Case{FileSystem: "ext4", CPUs: 8, Kind: tt.kind, Bound: .01, Shortfall: 3, Throughout: strings.HasPrefix(tt.name, "all"), Rounds: []measure.Round{tt.round}}), tt.want, "")
+			check(t, Find(Case{FileSystems: []string{"ext4"}, CPUs: 8, Kind: tt.kind, Bound: .01, Shortfall: 3, Throughout: strings.HasPrefix(tt.name, "all"), Rounds: []measure.Round{tt.round}}), tt.want, "")
 		})
 	}
 }
@@ -249,7 +251,7 @@ func TestLost(t *testing.T) {
 	}{{"on a device", true, Device}, {"on none", false, FileSystem}} {
 		t.Run(tt.name, func(t *testing.T) {
 			busy.noDevice = !tt.device
-			c := Case{FileSystem: "ext4", Kind: Lost, Shortfall: 1.01, Rounds: []measure.Round{{Elapsed: 1, Context: busy.context()}}}
+			c := Case{FileSystems: []string{"ext4"}, Kind: Lost, Shortfall: 1.01, Rounds: []measure.Round{{Elapsed: 1, Context: busy.context()}}}
 			check(t, Find(c), tt.want, "not there when the store was read again")
 		})
 	}
@@ -288,7 +290,7 @@ func TestUnexplainedOnABusyMachine(t *testing.T) {
 				recorder.Shard(0).Record(time.Duration(i)*100*time.Millisecond, 900*time.Millisecond)
 			}
 			c := Case{
-				FileSystem: "ext4", Kind: tt.kind, Throughout: tt.throughout, Bound: 0.01, Seconds: 0.9, Shortfall: 90,
+				FileSystems: []string{"ext4"}, Kind: tt.kind, Throughout: tt.throughout, Bound: 0.01, Seconds: 0.9, Shortfall: 90,
 				Rounds: []measure.Round{{Elapsed: 1, Distribution: recorder.Distribution(), Context: observed{steal: tt.steal, io: .24, device: .49, request: .1}.context()}},
 			}
 			if got := Find(c); got.Name != tt.want {
@@ -323,7 +325,7 @@ func TestHardlyAnyProcessor(t *testing.T) {
 				recorder.Shard(0).Record(time.Duration(i)*100*time.Millisecond, 1900*time.Millisecond)
 			}
 			c := Case{
-				FileSystem: "btrfs", Kind: tt.kind, Throughout: true, Bound: bound, Seconds: 1.9, Shortfall: 190,
+				FileSystems: []string{"btrfs"}, Kind: tt.kind, Throughout: true, Bound: bound, Seconds: 1.9, Shortfall: 190,
 				Rounds: []measure.Round{{Elapsed: 1, Distribution: recorder.Distribution(), Context: observed{steal: tt.steal, io: .24, device: .49, request: .1}.context()}},
 			}
 			if got := Find(c); got.Name != tt.want {

@@ -9,17 +9,17 @@ import (
 // Stop. It reads the kernel's own figures alone and makes no system call on the
 // volume under test.
 type ContextSampler struct {
-	device string
-	ours   []int
-	source machine
-	start  sample
+	devices []string
+	ours    []int
+	source  machine
+	start   sample
 }
 
 // sample is the counters of one moment. A nil part could not be read.
 type sample struct {
 	at       time.Time
 	gc       debug.GCStats
-	device   *deviceCounters
+	devices  []*deviceCounters // those of ContextSampler.devices, in order
 	pressure *pressureCounters
 	cpu      *cpuCounters
 }
@@ -41,11 +41,11 @@ type cpuCounters struct {
 	throttled          float64
 }
 
-// StartContext begins a sample. device is the volume's block device as
-// /proc/diskstats names it, empty if unknown. The processors that the processes
-// ours use count as our own, as this one's do.
-func StartContext(device string, ours ...int) *ContextSampler {
-	c := &ContextSampler{device: device, ours: ours, source: thisMachine()}
+// StartContext begins a sample. devices are the block devices of the volumes under
+// test as /proc/diskstats names them. The processors that the processes ours use
+// count as our own, as this one's do.
+func StartContext(devices []string, ours ...int) *ContextSampler {
+	c := &ContextSampler{devices: devices, ours: ours, source: thisMachine()}
 	c.start = c.sample()
 	return c
 }
@@ -56,7 +56,7 @@ func (c *ContextSampler) Stop() Context {
 	end := c.sample()
 	elapsed := end.at.Sub(c.start.at).Seconds()
 	return Context{
-		Device:   deviceBetween(c.device, c.start.device, end.device, elapsed),
+		Device:   busiest(c.devices, c.start.devices, end.devices, elapsed),
 		Pressure: pressureBetween(c.start.pressure, end.pressure, elapsed),
 		CPU:      cpuBetween(c.start.cpu, end.cpu, elapsed),
 		GC:       gcBetween(&c.start.gc, &end.gc),
@@ -66,11 +66,21 @@ func (c *ContextSampler) Stop() Context {
 func (c *ContextSampler) sample() sample {
 	s := sample{at: time.Now()}
 	debug.ReadGCStats(&s.gc)
-	c.source.read(c.device, c.ours, &s)
+	c.source.read(c.devices, c.ours, &s)
 	return s
 }
 
 const sectorBytes = 512 // in /proc/diskstats, whatever the device's own are
+
+// busiest is the device with the most to do; nil where none was seen.
+func busiest(names []string, a, b []*deviceCounters, elapsed float64) (most *Device) {
+	for i := range min(len(a), len(b)) {
+		if d := deviceBetween(names[i], a[i], b[i], elapsed); d != nil && (most == nil || d.Busy > most.Busy) {
+			most = d
+		}
+	}
+	return most
+}
 
 func deviceBetween(name string, a, b *deviceCounters, elapsed float64) *Device {
 	if a == nil || b == nil {

@@ -28,14 +28,15 @@ func machineAt(proc, sys string) machine {
 }
 
 // read fills the parts of s that can be read and leaves the others nil.
-func (m machine) read(device string, ours []int, s *sample) {
-	s.device = m.readDevice(device)
+func (m machine) read(devices []string, ours []int, s *sample) {
+	s.devices = m.readDevices(devices)
 	s.pressure = m.readPressure()
 	s.cpu = m.readCPU(ours)
 }
 
-func (m machine) readDevice(name string) *deviceCounters {
-	if name == "" {
+// readDevices returns the counters of each device, nil for one that has none.
+func (m machine) readDevices(names []string) []*deviceCounters {
+	if len(names) == 0 {
 		return nil
 	}
 	fs, err := blockdevice.NewFS(m.proc, m.sys)
@@ -46,16 +47,17 @@ func (m machine) readDevice(name string) *deviceCounters {
 	if err != nil {
 		return nil
 	}
+	counters := make([]*deviceCounters, len(names))
 	for _, d := range all {
-		if d.DeviceName == name {
-			return &deviceCounters{
+		if i := slices.Index(names, d.DeviceName); i >= 0 {
+			counters[i] = &deviceCounters{
 				reads: d.ReadIOs, writes: d.WriteIOs, flushes: d.FlushRequestsCompleted,
 				readSectors: d.ReadSectors, writtenSectors: d.WriteSectors,
 				busyMs: d.IOsTotalTicks, readMs: d.ReadTicks, writeMs: d.WriteTicks, flushMs: d.TimeSpentFlushing,
 			}
 		}
 	}
-	return nil
+	return counters
 }
 
 func (m machine) readPressure() *pressureCounters {

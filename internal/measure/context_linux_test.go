@@ -31,8 +31,15 @@ func fakeMachine(t *testing.T, files map[string]string) (proc, sys string) {
 	return filepath.Join(root, "proc"), filepath.Join(root, "sys")
 }
 
-const diskBefore = " 259 0 nvme0n1 10 0 80 20 100 0 800 50 0 1000 70 0 0 0 0 5 10\n"
-const diskAfter = " 259 0 nvme0n1 14 0 112 22 150 0 1600 150 0 1500 180 0 0 0 0 15 210\n"
+// Of two disks that are looked at the busier one is told of, and others are not.
+const (
+	diskBefore = " 8 0 sda 10 0 80 20 100 0 800 50 0 1000 70 0 0 0 0 5 10\n" +
+		" 8 16 sdb 10 0 80 20 100 0 800 50 0 1000 70 0 0 0 0 5 10\n" +
+		" 259 0 nvme0n1 10 0 80 20 100 0 800 50 0 1000 70 0 0 0 0 5 10\n"
+	diskAfter = " 8 0 sda 14 0 112 22 150 0 1600 150 0 1499 180 0 0 0 0 15 210\n" +
+		" 8 16 sdb 14 0 112 22 150 0 1600 150 0 1900 180 0 0 0 0 15 210\n" +
+		" 259 0 nvme0n1 14 0 112 22 150 0 1600 150 0 1500 180 0 0 0 0 15 210\n"
+)
 
 func TestContextFromTheKernelsFigures(t *testing.T) {
 	psi := func(n string) string {
@@ -51,8 +58,9 @@ func TestContextFromTheKernelsFigures(t *testing.T) {
 	}
 	proc, sys := fakeMachine(t, before)
 	m := machineAt(proc, sys)
+	names := []string{"sda", "nvme0n1", "no-such-disk"}
 	start, end := sample{}, sample{}
-	m.read("nvme0n1", nil, &start)
+	m.read(names, nil, &start)
 	for name, text := range map[string]string{
 		"diskstats":                     diskAfter,
 		"pressure/io":                   psi("1500000"),
@@ -63,14 +71,14 @@ func TestContextFromTheKernelsFigures(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m.read("nvme0n1", nil, &end)
+	m.read(names, nil, &end)
 	wantDevice := &Device{
 		Name: "nvme0n1", Busy: 0.5, Reads: 4, Writes: 50, Flushes: 10,
 		ReadBytes: 32 * 512, WrittenBytes: 800 * 512,
 		ReadSeconds: 0.0005, WriteSeconds: 0.002, FlushSeconds: 0.02,
 	}
 	near := cmpopts.EquateApprox(0, 1e-9)
-	if diff := cmp.Diff(wantDevice, deviceBetween("nvme0n1", start.device, end.device, 1), near); diff != "" {
+	if diff := cmp.Diff(wantDevice, busiest(names, start.devices, end.devices, 1), near); diff != "" {
 		t.Error(diff)
 	}
 	if diff := cmp.Diff(&Pressure{IO: 0.5, IOFull: 0.5}, pressureBetween(start.pressure, end.pressure, 1), near); diff != "" {
@@ -104,14 +112,14 @@ func TestThrottledTimeOfCgroupV1(t *testing.T) {
 func TestPartsThatCannotBeReadStayNil(t *testing.T) {
 	proc, sys := fakeMachine(t, nil)
 	s := sample{}
-	machineAt(proc, sys).read("sda", nil, &s)
-	if s.device != nil || s.pressure != nil || s.cpu != nil {
+	machineAt(proc, sys).read([]string{"sda"}, nil, &s)
+	if s.devices != nil || s.pressure != nil || s.cpu != nil {
 		t.Errorf("read %+v from nothing", s)
 	}
 }
 
 func TestContextOfThisMachine(t *testing.T) {
-	c := StartContext("")
+	c := StartContext(nil)
 	deadline := time.Now().Add(20 * time.Millisecond)
 	for time.Now().Before(deadline) { // use some processor time
 	}
@@ -122,7 +130,7 @@ func TestContextOfThisMachine(t *testing.T) {
 	if got.GC == nil || got.Device != nil || got.Slots != nil {
 		t.Errorf("context %+v, want GC, no device and no slots", got)
 	}
-	if got := StartContext("no-such-device").Stop(); got.Device != nil {
+	if got := StartContext([]string{"no-such-device"}).Stop(); got.Device != nil {
 		t.Errorf("device %+v out of nowhere", got.Device)
 	}
 }

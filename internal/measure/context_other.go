@@ -8,4 +8,4 @@ type machine struct{}
 
 func thisMachine() machine { return machine{} }
 
-func (machine) read(string, []int, *sample) {}
+func (machine) read([]string, []int, *sample) {}

@@ -95,7 +95,8 @@ type SlotWaits struct {
 	Max     float64 `json:"max_wait_seconds"`
 }
 
-// Device is what the block device below the volume did, from /proc/diskstats.
+// Device is what the block device below the volume did, from /proc/diskstats. Of
+// several volumes it is the one with the most to do.
 type Device struct {
 	Name         string  `json:"name"`
 	Busy         float64 `json:"busy_ratio"`

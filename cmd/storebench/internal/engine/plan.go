@@ -248,7 +248,7 @@ func (p *plan) checkTargets(o Options) error {
 	}
 	for _, s := range p.steps {
 		if s.raft() && !s.beside() {
-			return usagef("step %s puts all %d servers on the first volume (%s=%s), and leaves none for --target: leave one of the two out", s.Title(), groupSize, placeParameter, placeAll)
+			return usagef("step %s puts all %d servers on the first volume (%s=%s), and leaves none for --target: leave one of the two out", s.Title(), groupSize, results.PlaceParameter, placeAll)
 		}
 	}
 	return nil
@@ -273,22 +273,18 @@ func (p *plan) besideNames() []string {
 	return names
 }
 
-// The parameter that says which servers of a Raft group stand on the volume, and
-// the value that puts all of them there.
-const (
-	placeParameter = "place"
-	placeAll       = "all"
-)
+// placeAll puts all servers of a Raft group on the volume.
+const placeAll = "all"
 
 // raft says whether the step runs a Raft group.
 func (s *plannedStep) raft() bool {
-	_, placed := s.Parameters[placeParameter]
+	_, placed := s.Parameters[results.PlaceParameter]
 	return placed || s.probe.Info().Peers != probes.Need{}
 }
 
 // beside says whether servers of its Raft group stand beside the volume.
 func (s *plannedStep) beside() bool {
-	return s.raft() && s.Parameters[placeParameter] != placeAll
+	return s.raft() && s.Parameters[results.PlaceParameter] != placeAll
 }
 
 // scaleOf stretches or shrinks the rounds to the budget that was asked for. Steps

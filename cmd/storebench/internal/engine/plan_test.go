@@ -415,7 +415,7 @@ func TestPlanLinked(t *testing.T) {
 		t.Errorf("%d variants kept, notes %q", len(kept), p.notes)
 	}
 	foreign := Options{Server: Server{Program: "/bin/server", Version: "2.12.4"}}
-	if kept := p.runnable(foreign, step, variants()); len(kept) != 1 || kept[0].Parameters[placeParameter] != "follower" {
+	if kept := p.runnable(foreign, step, variants()); len(kept) != 1 || kept[0].Parameters[results.PlaceParameter] != "follower" {
 		t.Errorf("%d variants kept", len(kept))
 	}
 	if len(p.notes) != 1 || !strings.Contains(p.notes[0], "step raft was left out") {

@@ -41,7 +41,7 @@ func (e *engine) precondition(ctx context.Context) {
 func (e *engine) preconditionOne(ctx context.Context, g *ground) error {
 	bytes := g.need.Bytes
 	e.tell(Progress{Note: fmt.Sprintf("preconditioning %s: writing %s", g.Facts.Path, size(bytes))})
-	begin, sampler := time.Now(), measure.StartContext("")
+	begin, sampler := time.Now(), measure.StartContext(nil)
 	err := e.touch(ctx, touchTask{Scratch: g.scratch, Bytes: bytes, Seed: e.rand.Uint64()})
 	took := time.Since(begin)
 	err = excused(err, sampler.Stop().CPULost())

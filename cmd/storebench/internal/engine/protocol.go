@@ -76,7 +76,7 @@ type roundTask struct {
 	Set      map[string]string `json:"set"`
 	Duration time.Duration     `json:"duration"`
 	Warmup   time.Duration     `json:"warmup"`
-	Device   string            `json:"device"`
+	Devices  []string          `json:"devices,omitempty"`
 	Seed     uint64            `json:"seed"`
 	Raft     *raftTask         `json:"raft,omitempty"` // of a step with a Raft group
 }

@@ -185,12 +185,12 @@ func (e *engine) outOfTime(s *plannedStep) {
 func (e *engine) work(ctx context.Context, s *plannedStep) error {
 	p, err := start(s.Name, task{Round: &roundTask{
 		Scratch: e.main().scratch, Raft: e.raftTask(s), Name: fmt.Sprintf("%s-%d-%d", s.Name, e.done, s.done), Probe: s.Probe, Set: s.Parameters,
-		Duration: s.Duration, Warmup: s.Warmup, Device: e.run.Volume.Device.Name, Seed: e.rand.Uint64(),
+		Duration: s.Duration, Warmup: s.Warmup, Devices: results.Devices(e.run.Volumes(s.Step)), Seed: e.rand.Uint64(),
 	}})
 	if err != nil {
 		return err
 	}
-	sampler := measure.StartContext("")
+	sampler := measure.StartContext(nil)
 	whole := s.Warmup + s.Duration + s.probe.Info().Extra + silence
 	wait := e.within(whole)
 	err = p.await(ctx, wait, func(ev event) {

@@ -25,7 +25,7 @@ type sites []site
 // prepare makes a round's directories. What it made before an error is in the
 // list.
 func (all *sites) prepare(ctx context.Context, t roundTask) (*probes.Env, error) {
-	env := &probes.Env{Duration: t.Duration, Warmup: t.Warmup, Device: t.Device, Rand: rand.New(rand.NewPCG(t.Seed, 0))}
+	env := &probes.Env{Duration: t.Duration, Warmup: t.Warmup, Devices: t.Devices, Rand: rand.New(rand.NewPCG(t.Seed, 0))}
 	var err error
 	if env.Dir, err = all.enter(ctx, t.Scratch, t.Name); err != nil {
 		return nil, err

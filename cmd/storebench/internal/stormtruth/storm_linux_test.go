@@ -83,7 +83,7 @@ func restartTogether(t *testing.T, v *slowvolume.Block, c *natscluster.Cluster) 
 	eachNode(t, c, func(n *natscluster.Node) error { return n.Kill(t.Context()) })
 	w := watchGroups(t, groupDirs(t, v.Path()))
 	withFlush(t, v, func() {
-		sampler, begin := measure.StartContext(v.Device()), time.Now()
+		sampler, begin := measure.StartContext([]string{v.Device()}), time.Now()
 		eachNode(t, c, (*natscluster.Node).Restart)
 		awaitLeaders(t, c, target, restartBound)
 		r.led = time.Since(begin)
@@ -144,7 +144,7 @@ func killLeader(t *testing.T, v *slowvolume.Block, c *natscluster.Cluster) (e el
 	before := awaitLeaders(t, c, target, setUpBound)
 	w := watchGroups(t, groupDirs(t, v.Path()))
 	withFlush(t, v, func() {
-		sampler, begin := measure.StartContext(v.Device()), time.Now()
+		sampler, begin := measure.StartContext([]string{v.Device()}), time.Now()
 		if err := c.Node(witness).Kill(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +271,7 @@ func runProbe(t *testing.T, v *slowvolume.Block, mode string, duration time.Dura
 	if err := errors.Join(err, os.Mkdir(dir, 0o700)); err != nil {
 		t.Fatal(err)
 	}
-	measured, err := p.Run(t.Context(), &probes.Env{Dir: dir, Duration: duration, Device: v.Device(), Rand: rand.New(rand.NewPCG(1, 2))})
+	measured, err := p.Run(t.Context(), &probes.Env{Dir: dir, Duration: duration, Devices: []string{v.Device()}, Rand: rand.New(rand.NewPCG(1, 2))})
 	if err != nil {
 		t.Fatalf("the probe in mode %s: %v", mode, err)
 	}
