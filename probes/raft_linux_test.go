@@ -97,16 +97,28 @@ func TestRaftSlowVotes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it waits for a slow volume")
 	}
-	p := propose(t, "3s")
-	set(t, p, "place", "all")
-	around := env(t, p, onVolume(t, slow(t, "flush 1500ms")), time.Second)
-	around.Raft.Memory = ""
-	measured, err := p.Run(t.Context(), around)
-	if err != nil && !errors.Is(err, probes.ErrCut) { // a server may be blocked in the kernel
-		t.Fatal(err)
-	}
-	if d := metric(t, measured, "formed").Distribution; d.Unfinished != 1 {
-		t.Errorf("%+v, want that it was given up", d)
+	for fault, why := range map[string]string{
+		"flush 1500ms": "no election can end in time",
+		"flush 100ms":  "the next election begins before one can end",
+	} {
+		t.Run(fault, func(t *testing.T) {
+			p := propose(t, "1s")
+			set(t, p, "place", "all")
+			around := env(t, p, onVolume(t, slow(t, fault)), time.Second)
+			around.Raft.Memory = ""
+			measured, err := p.Run(t.Context(), around)
+			if err != nil && !errors.Is(err, probes.ErrCut) { // a server may be blocked in the kernel
+				t.Fatal(err)
+			}
+			if d := metric(t, measured, "formed").Distribution; d.Unfinished != 1 {
+				t.Errorf("%+v, want that it was given up", d)
+			}
+			said := strings.Join(measured[0].Warnings, "; ")
+			t.Log(said)
+			if blocked := "blocked in the kernel"; !strings.Contains(said, why) && !strings.Contains(said, blocked) {
+				t.Errorf("it says %q, want %q", said, why)
+			}
+		})
 	}
 }
 
