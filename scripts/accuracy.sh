@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Asks the truth table (cmd/storebench/internal/truth/truth_linux_test.go) over and
-# over: volumes whose faults are known, with whole profiles in 40 s a run (the Raft
+# over: volumes whose faults are known, with whole profiles in 57 s a run (the Raft
 # group has a table of its own), and prints how often verdict and cause were right.
 # Answers are kept in a file, a line each, and it goes on where that ends, so a table
 # can grow over days. Healthy volumes are asked five times as often. Needs root.

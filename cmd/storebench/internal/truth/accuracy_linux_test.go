@@ -22,7 +22,7 @@ import (
 var (
 	accuracyFile   = flag.String("accuracy", "", "ask the truth table over and over, keep the answers in this file, and go on where it ends")
 	accuracyRuns   = flag.Int("accuracy-runs", 10, "answers a row; of healthy volumes five times as many")
-	accuracyBudget = flag.Duration("accuracy-budget", 40*time.Second, "--budget of a run; answers with another do not count")
+	accuracyBudget = flag.Duration("accuracy-budget", 57*time.Second, "--budget of a run; answers with another do not count")
 	accuracyUntil  = flag.Duration("accuracy-until", time.Hour, "begin no run after this time")
 )
 
