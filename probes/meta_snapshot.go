@@ -46,13 +46,22 @@ func (p *MetaSnapshot) Info() Info {
 		Need:   Need{Bytes: 2 * consumers.consumerBytes(), Files: 24 * int64(p.Consumers)},
 		Extra:  p.consumersWait() + 2*raftWait, // in each half a change may stay unanswered
 		Linked: true,
+		Unfit:  p.unfit(),
 	})
+}
+
+// unfit refuses the one place in which there is nothing to measure.
+func (p *MetaSnapshot) unfit() string {
+	if p.Place == "follower" {
+		return "only the leader of the meta group takes its snapshots at its own time: it needs place leader or all"
+	}
+	return ""
 }
 
 // Run measures one round: half of it alone, half under load.
 func (p *MetaSnapshot) Run(ctx context.Context, env *Env) ([]measure.Measurement, error) {
-	if p.Place == "follower" {
-		return nil, errors.New("only the leader of the meta group takes its snapshots at its own time: set place to leader or all")
+	if why := p.unfit(); why != "" {
+		return nil, errors.New(why)
 	}
 	return p.withRaft(ctx, env, p.leader(), nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
 		begin := time.Now()

@@ -38,6 +38,8 @@ type Info struct {
 	// Linked says that the probe makes calls that only the linked-in nats-server
 	// takes.
 	Linked bool
+	// Unfit says why no round can run with these parameters; empty where one can.
+	Unfit string
 	// Logged are the metrics, in seconds, that the log of a Raft group's servers tells.
 	// That of an installed nats-server tells them from LogsFrom on.
 	Logged []string

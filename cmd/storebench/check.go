@@ -50,15 +50,17 @@ sustains what a profile asks: a report on stdout, progress on stderr, the
 verdict in the exit code.
 
 DIR should be, or lie beside, the store directory that nats-server will use.
-Everything is written to one scratch directory inside DIR, which is removed.
+Everything is written to one scratch directory inside DIR, one inside each --target,
+and one in memory (/dev/shm or --memory-dir) where a Raft group has servers there.
+All are removed.
 
 Where a step runs a Raft group of three servers, DIR is under the one that --place
 says, and the other two stand in memory. Each --target puts a further volume under
 one of them; without DIR, and without a store_dir in a --nats-config, the first
 --target is DIR.
 
-Exit codes: 0 pass (warnings included), 1 the tool failed, 2 usage, 3 fail,
-4 inconclusive, 130 interrupted.`,
+Exit codes: 0 pass (warnings included), 1 the tool failed or the volume may not be
+measured, 2 usage, 3 fail, 4 inconclusive, 130 interrupted.`,
 		Example: `  storebench check /var/lib/nats
   storebench check /mnt/new --profile quick
   storebench check /mnt/new --server-version 2.12.4
@@ -85,7 +87,7 @@ Exit codes: 0 pass (warnings included), 1 the tool failed, 2 usage, 3 fail,
 	flags.StringVar(&f.cipher, "cipher", "", "encryption at rest: none, chacha or aes")
 	flags.StringVar(&f.compression, "compression", "", "stream compression: none or s2")
 	flags.StringVar(&f.sync, "sync", "", "sync_interval of the server: default or always")
-	flags.StringArrayVar(&f.set, "set", nil, "set any parameter of any probe, PROBE.PARAMETER=VALUE[,VALUE]; see: storebench probes list")
+	flags.StringArrayVar(&f.set, "set", nil, "set any parameter of any probe, PROBE.PARAMETER=VALUE[,VALUE]; see: storebench probes show PROBE")
 	flags.DurationVar(&f.budget, "budget", 0, "how long the run may take at most; rounds grow and shrink with it (default: the profile's)")
 	flags.StringVar(&f.reserve, "reserve", "5%", "room on the volume that is never touched: a size or a share")
 	flags.BoolVar(&f.besideLiveData, "beside-live-data", false, "run beside a live JetStream store: a rate-capped set of steps that stops when it hurts")
@@ -273,6 +275,8 @@ func (f *checkFlags) slotsOf(req *engine.Request, config *natsfs.Config) error {
 		req.Slots.Source = note
 	case req.Server.Program != "":
 		return ownSlots(req)
+	case req.Profile.Workload.Slots > 0:
+		req.Slots.Source = "the profile's; --server-version, --nats-config or --max-concurrent-io name another server"
 	default:
 		req.Slots.Source = "today's default; --server-version, --nats-config or --max-concurrent-io name another server"
 	}

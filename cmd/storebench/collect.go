@@ -24,7 +24,8 @@ those of the jobs of storebench k8s manifests. Without LOG it reads stdin. Each
 run is saved under its own name in the directory, and named with its verdict.
 
 Exit codes: 0, 1 a document is damaged or cannot be saved, 2 there is none.`,
-		Example: `  kubectl logs --tail=-1 --prefix -l app.kubernetes.io/name=storebench | storebench collect --dir runs
+		Example: `  mkdir -p runs
+  kubectl logs --tail=-1 --prefix -l app.kubernetes.io/name=storebench | storebench collect --dir runs
   storebench collect --dir runs gp3.log premium.log
   storebench compare runs/*gp3* -- runs/*premium*`,
 		RunE: func(cmd *cobra.Command, args []string) error {

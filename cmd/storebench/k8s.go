@@ -37,6 +37,7 @@ What follows two dashes goes to storebench check.`,
 		Example: `  storebench k8s manifests --storage-class gp3,premium --size 20Gi --image storebench:1.0 | kubectl apply -f -
   storebench k8s manifests --storage-class local-path --node worker-1,worker-2 --image storebench:1.0 -- --server-version 2.12.4
   kubectl get jobs -l app.kubernetes.io/name=storebench --watch
+  mkdir -p runs
   kubectl logs --tail=-1 --prefix -l app.kubernetes.io/name=storebench | storebench collect --dir runs
   kubectl delete job,pvc -l app.kubernetes.io/name=storebench`,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -120,15 +120,23 @@ func (p *plan) runnable(o Options, step profiles.Step, variants []*plannedStep) 
 	if o.BesideLiveData {
 		variants = slices.DeleteFunc(variants, func(s *plannedStep) bool { return !s.probe.Info().Gentle })
 	}
-	if o.Server.Program == "" {
-		return variants
+	why := ""
+	left := slices.DeleteFunc(slices.Clone(variants), func(s *plannedStep) bool {
+		info := s.probe.Info()
+		switch {
+		case info.Unfit != "":
+			why = info.Unfit
+		case info.Linked && o.Server.Program != "":
+			why = "it makes calls that only the linked-in nats-server takes, and --nats-server names another"
+		default:
+			return false
+		}
+		return true
+	})
+	if why != "" {
+		p.notes = append(p.notes, fmt.Sprintf("step %s was left out%s: %s", step.Name, inPart(left), why))
 	}
-	before := len(variants)
-	variants = slices.DeleteFunc(variants, func(s *plannedStep) bool { return s.probe.Info().Linked })
-	if len(variants) < before {
-		p.notes = append(p.notes, fmt.Sprintf("step %s was left out%s: it makes calls that only the linked-in nats-server takes, and --nats-server names another", step.Name, inPart(variants)))
-	}
-	return variants
+	return left
 }
 
 // inPart says that some variants of a step are left.
@@ -372,7 +380,7 @@ func checkOverrides(o Options) error {
 			}
 		}
 		if !reached {
-			return usagef("profile %s has no step of %s with parameter %q (storebench probes list names them)", o.Profile.Name, ov.probeWords(), ov.Parameter)
+			return usagef("profile %s has no step of %s with parameter %q (storebench probes show PROBE names them)", o.Profile.Name, ov.probeWords(), ov.Parameter)
 		}
 	}
 	return nil

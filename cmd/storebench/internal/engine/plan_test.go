@@ -421,6 +421,14 @@ func TestPlanLinked(t *testing.T) {
 	if len(p.notes) != 1 || !strings.Contains(p.notes[0], "step raft was left out") {
 		t.Errorf("notes %q", p.notes)
 	}
+	unfit := variants()
+	unfit[1].probe.(*fakeProbe).info.Unfit = "a follower has nothing to do"
+	if kept := p.runnable(Options{}, step, unfit); len(kept) != 1 || kept[0].Parameters[results.PlaceParameter] != "leader" {
+		t.Errorf("%d variants kept", len(kept))
+	}
+	if last := p.notes[len(p.notes)-1]; last != "step raft was left out in part: a follower has nothing to do" {
+		t.Errorf("note %q", last)
+	}
 	foreign.Profile = testProfile()
 	if err := p.check(foreign); !errors.Is(err, ErrUsage) || !strings.Contains(err.Error(), "--nats-server") {
 		t.Errorf("nothing left: %v, want ErrUsage and why", err)
