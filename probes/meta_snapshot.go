@@ -64,9 +64,9 @@ func (p *MetaSnapshot) Run(ctx context.Context, env *Env) ([]measure.Measurement
 		return nil, errors.New(why)
 	}
 	return p.withRaft(ctx, env, p.leader(), nil, func(ctx context.Context, g *raftGroup) ([]measure.Measurement, error) {
-		begin := time.Now()
+		begin, making := time.Now(), measure.StartContext(env.Devices, g.pids()...)
 		if err := g.makeConsumers(ctx, p.Consumers, p.consumersWait()); err != nil {
-			return g.noSnapshot(ctx, begin, err)
+			return g.noSnapshot(ctx, begin, making, err)
 		}
 		alone, err := g.snapshots(ctx, "_alone", env.Duration/2)
 		if err != nil {
@@ -111,7 +111,11 @@ func (g *raftGroup) makeConsumers(ctx context.Context, n int, wait time.Duration
 	for i := range n {
 		group.Go(func() error {
 			name := fmt.Sprintf("consumer-%d", i)
-			if _, err := js.CreateConsumer(bounded, g.names[i%len(g.names)], jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+			err := untilLed(bounded, func() error {
+				_, err := js.CreateConsumer(bounded, g.names[i%len(g.names)], jetstream.ConsumerConfig{Durable: name, AckPolicy: jetstream.AckExplicitPolicy})
+				return err
+			})
+			if err != nil {
 				return fmt.Errorf("create consumer %q: %w", name, err)
 			}
 			return nil
@@ -126,11 +130,11 @@ func (g *raftGroup) makeConsumers(ctx context.Context, n int, wait time.Duration
 
 // noSnapshot is what comes of a round without a snapshot: nothing that needs the meta
 // group came about in time.
-func (g *raftGroup) noSnapshot(ctx context.Context, begin time.Time, err error) ([]measure.Measurement, error) {
+func (g *raftGroup) noSnapshot(ctx context.Context, begin time.Time, sampler *measure.ContextSampler, err error) ([]measure.Measurement, error) {
 	if ctx.Err() != nil || !withoutLeader(err) {
 		return nil, withCause(ctx, g.env.Dir, err)
 	}
-	m := once("whole", begin, time.Since(begin), measure.Context{}, false)
+	m := once("whole", begin, time.Since(begin), sampler.Stop(), false)
 	m.Warnings = append(m.Warnings, err.Error())
 	return []measure.Measurement{m}, nil
 }

@@ -460,17 +460,25 @@ func (g *raftGroup) eachStream(do func(i int) error) error {
 	return all.Wait()
 }
 
-// makeStream asks again where the meta group has no leader at the moment, until ctx
-// ends.
 func (g *raftGroup) makeStream(ctx context.Context, js jetstream.JetStream, i int) error {
-	for {
+	err := untilLed(ctx, func() error {
 		_, err := js.CreateOrUpdateStream(ctx, g.streamConfig(i))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("create stream %q with %d replicas: %w", g.names[i], natscluster.Size, err)
+	}
+	return nil
+}
+
+// untilLed asks the meta group for something, and again where that has no leader at the
+// moment, until ctx ends.
+func untilLed(ctx context.Context, ask func() error) error {
+	for {
+		err := ask()
 		var refused *jetstream.APIError
-		switch {
-		case err == nil:
-			return nil
-		case ctx.Err() != nil, errors.As(err, &refused) && refused.Code != http.StatusServiceUnavailable:
-			return fmt.Errorf("create stream %q with %d replicas: %w", g.names[i], natscluster.Size, err)
+		if err == nil || ctx.Err() != nil || errors.As(err, &refused) && refused.Code != http.StatusServiceUnavailable {
+			return err
 		}
 		select {
 		case <-ctx.Done():

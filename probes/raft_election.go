@@ -125,6 +125,7 @@ func (e *elections) timed(metric string, took time.Duration, done bool) {
 func (e *elections) killAndReturn(ctx context.Context) error {
 	g := e.g
 	g.peak = g.peaks() // a server that is killed tells no more
+	e.sampler.Leave(g.pids()[witness])
 	begin := time.Now()
 	if err := g.cluster.Node(witness).Kill(ctx); err != nil {
 		return err
@@ -134,6 +135,7 @@ func (e *elections) killAndReturn(ctx context.Context) error {
 	if err := g.cluster.Node(witness).Restart(); err != nil {
 		return err
 	}
+	e.sampler.Join(g.pids()[witness])
 	begin = time.Now()
 	bounded, cancel := context.WithTimeout(ctx, g.params.FormBound)
 	defer cancel()

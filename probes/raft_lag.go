@@ -34,7 +34,7 @@ func (p *RaftLag) Info() Info {
 			{"uncommitted", measure.Count, "entries in this server's log that no majority has yet; p99 over the samples"},
 			{"unapplied", measure.Count, "entries that a majority has and this server has not carried out; p99 over the samples"},
 			{"wal", measure.Bytes, "largest Raft log of a group on this server"},
-			{"drain", measure.Seconds, "from the end of the load until nothing is behind"},
+			{"drain", measure.Seconds, "from the end of the load until nothing is behind; absent when something still was after 10 s"},
 			{"pending_lines", measure.Count, "times that a server logged append entries pending"},
 			{"ack", measure.Seconds, "a publish from when it was due until it is acknowledged"},
 			{"ack_late", measure.Seconds, lateHelp},
@@ -76,11 +76,12 @@ func (p *RaftLag) Run(ctx context.Context, env *Env) ([]measure.Measurement, err
 		}
 		drained, ok := g.drain(ctx)
 		lags := watch.measurements(start, out, around)
-		m := single("drain", measure.Seconds, start, out.Elapsed, around, drained.Seconds())
-		if !ok {
-			m.Warnings = append(m.Warnings, fmt.Sprintf("cut: something was still behind after %v", drainBound))
+		if ok {
+			lags = append(lags, single("drain", measure.Seconds, start, out.Elapsed, around, drained.Seconds()))
+		} else {
+			lags[0].Warnings = append(lags[0].Warnings, fmt.Sprintf("something was still behind %v after the load", drainBound))
 		}
-		return append(append(lags, m, g.pendingLines(start, out.Elapsed, around)), measured...), nil
+		return append(append(lags, g.pendingLines(start, out.Elapsed, around)), measured...), nil
 	})
 }
 

@@ -94,16 +94,25 @@ func refusal(e serverlog.Event) syscall.Errno {
 	if !writeKinds[e.Kind] {
 		return 0
 	}
+	if errno := errnoIn(e.Text); errno != 0 {
+		return errno
+	}
+	if e.Kind == serverlog.OutOfResources && e.Subject != "Memory" {
+		return syscall.ENOSPC
+	}
+	return 0
+}
+
+// errnoIn is the error with which the operating system refuses a write that a text
+// names; 0 where it names none.
+func errnoIn(text string) syscall.Errno {
 	for _, errno := range []syscall.Errno{
 		syscall.EIO, syscall.ENOSPC, syscall.EDQUOT, syscall.EROFS, syscall.ESTALE, syscall.ENODEV, syscall.ENXIO, syscall.ETIMEDOUT,
 		syscall.EACCES, syscall.EPERM,
 	} {
-		if strings.Contains(e.Text, errno.Error()) {
+		if strings.Contains(text, errno.Error()) {
 			return errno
 		}
-	}
-	if e.Kind == serverlog.OutOfResources && e.Subject != "Memory" {
-		return syscall.ENOSPC
 	}
 	return 0
 }

@@ -210,10 +210,13 @@ func (s *maintenance) ask(ctx context.Context, turn int) {
 		err := g.cluster.Node(target).Do(ctx, c, &answer)
 		switch {
 		case ctx.Err() != nil:
-			s.windows = append(s.windows, window{metric: maintenanceMetrics[c.Do], begin: begin, end: time.Since(s.start)})
+			s.windows = append(s.windows, window{metric: maintenanceMetrics[c.Do], begin: begin, end: time.Since(s.start), unanswered: err != nil})
 			return
 		case err != nil:
 			s.err = err
+			return
+		case errnoIn(answer.Error) != 0: // which nats-server does not log
+			s.err = writeError{"a server could not write to the volume under it: " + answer.Error, errnoIn(answer.Error)}
 			return
 		case answer.Error == "" && !answer.Nothing:
 			s.windows = append(s.windows, window{metric: maintenanceMetrics[c.Do], begin: begin, end: time.Since(s.start)})

@@ -220,12 +220,10 @@ func (run *Run) stepFor(limit *profiles.Limit) Step {
 	return Step{}
 }
 
-// leftOut says whether the only steps that a limit is judged by are ones that
-// the user skipped.
+// leftOut says of a limit that no step of the run measured whether one would have that
+// the user skipped. Its sisters of the same probe may have run: they measure what their
+// parameters ask for.
 func (run *Run) leftOut(limit *profiles.Limit) bool {
-	if run.stepFor(limit).Name != "" {
-		return false
-	}
 	return slices.ContainsFunc(run.Profile.Steps, func(s profiles.Step) bool {
 		return !s.Informative && slices.Contains(run.Skipped, s.Name) && couldMatch(limit, s.Name, s.Probe, s.Set)
 	})
@@ -277,6 +275,7 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 	}
 	f.cache(m.Rounds)
 	f.cutEarly(limit, m, step)
+	f.groupCut(limit, m)
 	f.headroom(limit)
 	f.warnings(m.Warnings)
 	switch {
@@ -310,6 +309,27 @@ func (f *Finding) cache(rounds []measure.Round) {
 
 // cutParameter is the parameter of a storm that says when it is cut.
 const cutParameter = "bound"
+
+// groupMetrics are what a Raft group does once a round, and is given up after a time of
+// the probe's own.
+var groupMetrics = []string{"formed", "placed"}
+
+// groupCut keeps a limit from failing by what a Raft group was given up with before the
+// limit's bound.
+func (f *Finding) groupCut(limit *profiles.Limit, m measure.Measurement) {
+	if f.Status != Fail || limit.Stat.Name != profiles.StatMax || upward(limit.Op) || !slices.Contains(groupMetrics, m.Metric) {
+		return
+	}
+	all := merged(distributions(m.Rounds))
+	longest := 0.0
+	for _, s := range all.Stalls {
+		longest = max(longest, s.Seconds)
+	}
+	if all.Failed+all.Missed == 0 && all.Beyond(limit.Bound) == 0 && all.Unfinished > 0 && longest < limit.Bound {
+		f.Status = Inconclusive
+		f.Reason = fmt.Sprintf("%s within %s, when it was given up, and the bound lies beyond that", lostWords(all), time.Duration(longest*float64(time.Second)).Round(100*time.Millisecond))
+	}
+}
 
 // cutEarly keeps a limit from failing by groups of a storm that was cut before the
 // limit's bound: of those nothing more is known than that they took until the cut.

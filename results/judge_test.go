@@ -300,6 +300,30 @@ func TestJudgeCutStorm(t *testing.T) {
 	}
 }
 
+// TestJudgeGroupGivenUp: of a group that was given up before the bound nothing is known,
+// and one that was given up after it is too slow.
+func TestJudgeGroupGivenUp(t *testing.T) {
+	given := func(seconds float64, failed int64) measure.Round {
+		d := measure.NewRecorder(1, time.Minute).Distribution()
+		d.Unfinished, d.Failed = 1, failed
+		d.AddStall(seconds, seconds)
+		return measure.Round{Elapsed: seconds, Distribution: d}
+	}
+	for _, tt := range []struct {
+		bound string
+		round measure.Round
+		want  Status
+	}{
+		{"20s", given(15, 0), Inconclusive}, {"15s", given(15, 0), Fail}, {"10s", given(15, 0), Fail}, {"20s", given(15, 1), Fail},
+	} {
+		run := runOf(t, []measure.Round{tt.round}, "disk.placed max < "+tt.bound)
+		run.Measurements[0].Metric = "placed"
+		if v := Judge(run); v.Status != tt.want {
+			t.Errorf("given up after 15 s, bound %s: %s, want %s: %+v", tt.bound, v.Status, tt.want, v.Findings)
+		}
+	}
+}
+
 // TestJudgeStormCutEarly: a group that a storm was cut with breaks a bound up to the
 // cut, and says nothing of one beyond it.
 func TestJudgeStormCutEarly(t *testing.T) {
@@ -456,6 +480,11 @@ func TestJudgeRun(t *testing.T) {
 			run.Skipped, run.Measurements = []string{"other"}, nil
 		}, Inconclusive, false, nil, "no data"},
 
+		{"one that another step with the same probe does not measure was left out", func(_ *testing.T, run *Run) {
+			run.Profile.Limits = append(run.Profile.Limits, limit(t, "disk.drain value < 4s", profiles.LevelFail))
+			run.Profile.Steps = append(run.Profile.Steps, profiles.Step{Name: "other", Probe: "disk"})
+			run.Skipped = []string{"other"}
+		}, Pass, true, nil, ""},
 		{"a value that some rounds do not have", func(_ *testing.T, run *Run) {
 			run.Profile.Limits[0] = limit(t, "disk.drain value < 4s", profiles.LevelFail)
 			drain := run.Measurements[0]
@@ -578,7 +607,7 @@ func TestVolumesOfAStep(t *testing.T) {
 	for _, tt := range []struct {
 		step                 Step
 		devices, fileSystems string
-	}{{alone, "sda", "ext4"}, {group, "sda sdb", "ext4 xfs nfs4"}} {
+	}{{alone, "sda", "ext4"}, {group, "sda sdb ", "ext4 xfs nfs4"}} {
 		volumes := run.Volumes(tt.step)
 		if got := strings.Join(Devices(volumes), " "); got != tt.devices {
 			t.Errorf("%s writes to %s, want %s", tt.step.Name, got, tt.devices)
@@ -588,9 +617,12 @@ func TestVolumesOfAStep(t *testing.T) {
 		}
 	}
 	run.Steps = []Step{alone, group}
-	for step, want := range map[string]cause.Name{"raw-sync": cause.Device, "raft-stall": cause.Network} {
-		if got := incidentCause(run, Incident{Kind: Stalled, Step: step, Detail: "no answer"}); got.Name != want {
-			t.Errorf("no answer in %s is blamed on %s, want %s", step, got.Name, want)
+	for _, tt := range []struct {
+		step, target string
+		want         cause.Name
+	}{{"raw-sync", "", cause.Device}, {"raft-stall", "", cause.Device}, {"", "/b", cause.Device}, {"raw-sync", "/c", cause.Network}} {
+		if got := incidentCause(run, Incident{Kind: Stalled, Step: tt.step, Target: tt.target, Detail: "no answer"}); got.Name != tt.want {
+			t.Errorf("no answer in %q of %q is blamed on %s, want %s", tt.step, tt.target, got.Name, tt.want)
 		}
 	}
 }

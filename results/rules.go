@@ -114,6 +114,9 @@ func swept(run *Run) []Finding {
 // below the file system where there is a block device, else the file system.
 func incidentCause(run *Run, in Incident) *cause.Cause {
 	volumes := run.Volumes(run.step(in.Step))
+	if i := slices.IndexFunc(run.raft().Targets, func(v volume.Facts) bool { return in.Target != "" && v.Path == in.Target }); i >= 0 {
+		volumes = run.raft().Targets[i : i+1]
+	}
 	c := cause.Case{FileSystems: fileSystems(volumes), CPUs: run.Host.CPUs}
 	if in.Kind == Stalled {
 		for _, m := range run.Measurements {
@@ -125,7 +128,7 @@ func incidentCause(run *Run, in Incident) *cause.Cause {
 	switch {
 	case seen.Name == cause.Network, seen.Name == cause.Throttle:
 		return &cause.Cause{Name: seen.Name, Evidence: evidence}
-	case len(Devices(volumes)) > 0:
+	case slices.ContainsFunc(volumes, func(v volume.Facts) bool { return v.Device.Name != "" }):
 		return &cause.Cause{Name: cause.Device, Evidence: evidence[:1]}
 	}
 	return &cause.Cause{Name: cause.FileSystem, Evidence: evidence[:1]}

@@ -147,12 +147,12 @@ func (run *Run) Volumes(step Step) []volume.Facts {
 	return all
 }
 
-// Devices are the names of the block devices below volumes, as far as they are known.
+// Devices are the names of the block devices below volumes, empty where one is not known.
 func Devices(volumes []volume.Facts) []string {
 	var names []string
 	for _, v := range volumes {
-		if name := v.Device.Name; name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
+		if !slices.Contains(names, v.Device.Name) {
+			names = append(names, v.Device.Name)
 		}
 	}
 	return names
@@ -200,4 +200,5 @@ type Incident struct {
 	Round  int          `json:"round,omitempty"` // from 1
 	At     time.Time    `json:"at"`
 	Detail string       `json:"detail"`
+	Target string       `json:"target,omitempty"` // the further volume that it is of
 }

@@ -282,13 +282,14 @@ func memory(c Case) (Cause, bool) {
 // throttle: tasks wait for block I/O while the device itself has little to do
 // and answers at once: something above it (a cgroup, a driver) holds the
 // requests back. Of a device whose requests took no time at all none is known to
-// have been counted: a multipath head may have no counters of its own. And a
-// network's volume beside it waits for no device of this machine, which PSI counts alike.
+// have been counted: a multipath head may have no counters of its own. Nor
+// does one speak for another volume's that is not seen, or is a network's.
 func throttle(c Case) (Cause, bool) {
 	busy, known := meanKnown(c, deviceOf(func(d measure.Device) float64 { return d.Busy }))
 	io := mean(c, ioOf)
 	request := slowestRequest(c)
-	if !known || request == 0 || slices.ContainsFunc(c.FileSystems, networked) || busy >= deviceIdle || io < ioPressure || c.Seconds > 0 && request >= deviceRequest*c.Seconds {
+	hidden := slices.ContainsFunc(c.Rounds, func(r measure.Round) bool { return r.Context.Device != nil && r.Context.Device.Hidden })
+	if !known || hidden || request == 0 || slices.ContainsFunc(c.FileSystems, networked) || busy >= deviceIdle || io < ioPressure || c.Seconds > 0 && request >= deviceRequest*c.Seconds {
 		return Cause{}, false
 	}
 	return Cause{Throttle, []string{fmt.Sprintf("tasks waited for I/O %.0f %% of the time (PSI, of the whole machine) while %s was %.0f %% busy and a request took %s",
@@ -334,21 +335,21 @@ var servedFileSystems = []string{"fuse", "virtiofs"}
 
 // fileSystem: the file system is served over a network, where no block device
 // of this machine can be slow; or it is served by a process, and nobody waits
-// for a block device behind that.
+// for a block device behind that. Of several volumes each must be one.
 func fileSystem(c Case) (Cause, bool) {
 	io, known := meanKnown(c, ioOf)
-	evidence := func(fileSystem string) []string {
-		said := []string{"the file system is " + fileSystem}
-		if known {
-			said = append(said, ioWords(io))
-		}
-		return said
+	evidence := []string{"the file system is " + strings.Join(c.FileSystems, " and ")}
+	if known {
+		evidence = append(evidence, ioWords(io))
 	}
-	if i := slices.IndexFunc(c.FileSystems, networked); i >= 0 {
-		return Cause{Network, evidence(c.FileSystems[i])}, true
+	all := func(is func(string) bool) bool {
+		return len(c.FileSystems) > 0 && !slices.ContainsFunc(c.FileSystems, func(name string) bool { return !is(name) })
 	}
-	if i := slices.IndexFunc(c.FileSystems, served); i >= 0 && known && io < ioSilent {
-		return Cause{FileSystem, evidence(c.FileSystems[i])}, true
+	switch {
+	case all(networked):
+		return Cause{Network, evidence}, true
+	case all(served) && known && io < ioSilent:
+		return Cause{FileSystem, evidence}, true
 	}
 	return Cause{}, false
 }
@@ -373,6 +374,9 @@ func ioWords(io float64) string {
 // seen lists what was observed where no rule speaks.
 func seen(c Case) []string {
 	var all []string
+	if len(c.FileSystems) > 1 {
+		all = append(all, "the file systems are "+strings.Join(c.FileSystems, " and "))
+	}
 	if io, ok := meanKnown(c, ioOf); ok {
 		all = append(all, ioWords(io))
 	}

@@ -14,7 +14,7 @@ type observed struct {
 	busy, steal, throttled  float64 // processors
 	device, request         float64 // share busy, seconds of a flush
 	noPressure, noCPU       bool
-	noDevice                bool
+	noDevice, hidden        bool
 }
 
 func (o observed) context() measure.Context {
@@ -26,7 +26,7 @@ func (o observed) context() measure.Context {
 		c.CPU = &measure.CPU{Busy: o.busy, Steal: o.steal, Throttled: o.throttled}
 	}
 	if !o.noDevice {
-		c.Device = &measure.Device{Name: "vdb", Busy: o.device, FlushSeconds: o.request}
+		c.Device = &measure.Device{Name: "vdb", Busy: o.device, FlushSeconds: o.request, Hidden: o.hidden}
 	}
 	return c
 }
@@ -78,7 +78,10 @@ func TestFind(t *testing.T) {
 		{"NFS, whose waits the kernel counts as I/O", "nfs4", 0.05, observed{io: .8, noDevice: true}, Network, "tasks waited for I/O 80 %"},
 		{"NFS where pressure is unknown", "nfs4", 0.05, observed{noPressure: true, noDevice: true}, Network, ""},
 		{"a network file system in FUSE", "fuse.glusterfs", 0.05, observed{noDevice: true}, Network, ""},
-		{"NFS beside a disk that has nothing to do", "ext4 nfs4", 2, observed{io: .8, device: .01, request: .0001}, Network, "the file system is nfs4"},
+		{"NFS beside a disk that has nothing to do", "ext4 nfs4", 2, observed{io: .8, device: .01, request: .0001}, Unknown, "the file systems are ext4 and nfs4"},
+		{"two of NFS", "nfs4 nfs4", 2, observed{io: .8, noDevice: true}, Network, "the file system is nfs4 and nfs4"},
+		{"a disk that has nothing to do beside one that nobody sees", "ext4 zfs", 2, observed{io: .8, device: .01, request: .0001, hidden: true}, Unknown, ""},
+		{"a disk that has nothing to do beside one that is seen", "ext4 xfs", 2, observed{io: .8, device: .01, request: .0001}, Throttle, ""},
 		{"NFS beside a disk that is slow", "ext4 nfs4", .05, observed{io: .8, device: .9, request: .02}, Device, "vdb was 90 % busy"},
 		{"a file system of the host", "virtiofs", 0.05, observed{noDevice: true}, FileSystem, ""},
 		{"FUSE on a device that somebody waits for", "fuse.slow", 0.05, observed{io: .05, noDevice: true}, Unknown, ""},

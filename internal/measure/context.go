@@ -2,6 +2,7 @@ package measure
 
 import (
 	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -11,6 +12,7 @@ import (
 type ContextSampler struct {
 	devices []string
 	ours    []int
+	left    float64 // seconds of processors that those used who are ours no more
 	source  machine
 	start   sample
 }
@@ -42,7 +44,7 @@ type cpuCounters struct {
 }
 
 // StartContext begins a sample. devices are the block devices of the volumes under
-// test as /proc/diskstats names them. The processors that the processes ours use
+// test as /proc/diskstats names them, empty where one is not known. The processors that the processes ours use
 // count as our own, as this one's do.
 func StartContext(devices []string, ours ...int) *ContextSampler {
 	c := &ContextSampler{devices: devices, ours: ours, source: thisMachine()}
@@ -63,10 +65,22 @@ func (c *ContextSampler) Stop() Context {
 	}
 }
 
+// Leave is told of a process of ours before it ends: what it used stays ours.
+func (c *ContextSampler) Leave(pid int) {
+	c.left += c.source.secondsOf([]int{pid})
+	c.ours = slices.DeleteFunc(c.ours, func(one int) bool { return one == pid })
+}
+
+// Join is told of a process of ours that began since StartContext.
+func (c *ContextSampler) Join(pid int) { c.ours = append(c.ours, pid) }
+
 func (c *ContextSampler) sample() sample {
 	s := sample{at: time.Now()}
 	debug.ReadGCStats(&s.gc)
 	c.source.read(c.devices, c.ours, &s)
+	if s.cpu != nil {
+		s.cpu.own += c.left
+	}
 	return s
 }
 
@@ -74,10 +88,15 @@ const sectorBytes = 512 // in /proc/diskstats, whatever the device's own are
 
 // busiest is the device with the most to do; nil where none was seen.
 func busiest(names []string, a, b []*deviceCounters, elapsed float64) (most *Device) {
+	hidden := false
 	for i := range min(len(a), len(b)) {
-		if d := deviceBetween(names[i], a[i], b[i], elapsed); d != nil && (most == nil || d.Busy > most.Busy) {
+		d := deviceBetween(names[i], a[i], b[i], elapsed)
+		if hidden = hidden || d == nil || d.Reads+d.Writes+d.Flushes == 0; d != nil && (most == nil || d.Busy > most.Busy) {
 			most = d
 		}
+	}
+	if most != nil {
+		most.Hidden = hidden && len(names) > 1
 	}
 	return most
 }

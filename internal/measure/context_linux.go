@@ -98,7 +98,7 @@ func (m machine) readCPU(ours []int) *cpuCounters {
 	return &cpuCounters{
 		total: busy + idle, idle: idle, steal: t.Steal,
 		processors: len(stat.CPU),
-		own:        ownSeconds() + secondsOf(fs, ours),
+		own:        ownSeconds() + m.secondsOf(ours),
 		throttled:  m.throttled(),
 	}
 }
@@ -112,7 +112,11 @@ func ownSeconds() float64 {
 }
 
 // secondsOf is the processor time of other processes; one that is gone has none.
-func secondsOf(fs procfs.FS, pids []int) (sum float64) {
+func (m machine) secondsOf(pids []int) (sum float64) {
+	fs, err := procfs.NewFS(m.proc)
+	if err != nil {
+		return 0
+	}
 	for _, pid := range pids {
 		if proc, err := fs.Proc(pid); err == nil {
 			if stat, err := proc.Stat(); err == nil {

@@ -109,6 +109,8 @@ type Device struct {
 	ReadSeconds  float64 `json:"read_seconds"`
 	WriteSeconds float64 `json:"write_seconds"`
 	FlushSeconds float64 `json:"flush_seconds"`
+	// Hidden says that another volume's device is not seen, or counted no request.
+	Hidden bool `json:"hidden,omitempty"`
 }
 
 // Pressure is the share of the round in which some task waited for the

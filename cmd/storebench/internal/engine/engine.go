@@ -96,7 +96,7 @@ func Run(ctx context.Context, req Request) (*results.Run, error) {
 	case err == nil:
 		e.measure(ctx)
 	case errors.As(err, &stalled):
-		e.incident(results.Stalled, "", 0, err.Error())
+		e.incident(results.Stalled, "", 0, err)
 		err = nil
 	}
 	e.close()
@@ -229,9 +229,9 @@ func (e *engine) note(format string, args ...any) {
 	e.tell(Progress{Note: text})
 }
 
-func (e *engine) incident(kind results.IncidentKind, step string, round int, detail string) {
-	detail = strings.ReplaceAll(detail, "\n", "; ") // as errors.Join parts them
-	e.run.Incidents = append(e.run.Incidents, results.Incident{Kind: kind, Step: step, Round: round, At: time.Now().UTC(), Detail: detail})
+func (e *engine) incident(kind results.IncidentKind, step string, round int, why error) {
+	detail := strings.ReplaceAll(why.Error(), "\n", "; ") // as errors.Join parts them
+	e.run.Incidents = append(e.run.Incidents, results.Incident{Kind: kind, Step: step, Round: round, At: time.Now().UTC(), Detail: detail, Target: targetOf(why)})
 	e.tell(Progress{Step: step, Round: round, Note: strings.TrimSpace(step + " " + detail)})
 }
 

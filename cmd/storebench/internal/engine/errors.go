@@ -23,3 +23,18 @@ func usagef(format string, args ...any) error { return usage(fmt.Errorf(format, 
 type stalledError struct{ error }
 
 func (e stalledError) Unwrap() error { return e.error }
+
+// targetError is an error of a further volume.
+type targetError struct {
+	error
+	path string
+}
+
+func (e targetError) Unwrap() error { return e.error }
+
+// targetOf is the path of the further volume that an error is of; empty for others.
+func targetOf(err error) string {
+	var of targetError
+	errors.As(err, &of)
+	return of.path
+}

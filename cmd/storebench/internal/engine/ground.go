@@ -77,7 +77,15 @@ func (g *ground) unanswered(doing string, err error) error {
 	case g.kind == groundMemory:
 		return fmt.Errorf("%s %s: %w: name another one with --memory-dir", doing, g, err)
 	}
-	return stalledError{fmt.Errorf("%s %s: %w", doing, g, err)}
+	return g.mark(stalledError{fmt.Errorf("%s %s: %w", doing, g, err)})
+}
+
+// mark tells an error of a further volume from one of the volume that is judged.
+func (g *ground) mark(err error) error {
+	if g.kind != groundTarget {
+		return err
+	}
+	return targetError{err, g.Facts.Path}
 }
 
 // main is the volume that is judged.

@@ -437,13 +437,15 @@ func TestPlanLinked(t *testing.T) {
 
 func TestRoundsThatTheBudgetCutShort(t *testing.T) {
 	disk := planned(t, Options{}).steps[0]
+	group := raftStep("raft", "leader", smallPeer)
 	for _, test := range []struct {
 		step *plannedStep
+		err  error
 		want results.IncidentKind
-	}{{disk, results.Cut}, {raftStep("raft", "leader", smallPeer), results.OutOfTime}} {
+	}{{disk, errLate, results.Cut}, {group, errLate, results.Cut}, {group, errGroupLate, results.OutOfTime}} {
 		e := &engine{run: &results.Run{}}
-		test.step.Rounds, test.step.done = 3, 2
-		e.failed(t.Context(), test.step, errLate)
+		test.step.Rounds, test.step.done, test.step.stopped = 3, 2, false
+		e.failed(t.Context(), test.step, test.err)
 		if len(e.run.Incidents) != 1 || e.run.Incidents[0].Kind != test.want || !test.step.stopped {
 			t.Errorf("%s: %+v, want %s and no further round", test.step.Name, e.run.Incidents, test.want)
 		}

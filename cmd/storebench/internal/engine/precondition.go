@@ -32,7 +32,7 @@ func (e *engine) precondition(ctx context.Context) {
 			continue
 		}
 		if err := e.preconditionOne(ctx, g); err != nil {
-			e.haltAt("", 0, err)
+			e.haltAt("", 0, g.mark(err))
 			return
 		}
 	}

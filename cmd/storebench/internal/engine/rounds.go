@@ -60,7 +60,7 @@ func (e *engine) watch(g *ground, stop context.CancelCauseFunc, ready chan<- str
 		hadBaseline := c.baseline > 0
 		switch {
 		case ev.Err != nil:
-			stop(ev.Err)
+			stop(g.mark(ev.Err))
 		case ev.Space != nil && ev.Space.Bytes < g.reserve:
 			stop(fmt.Errorf("%w: %s has %s available, %s is kept", errReserve, g.Facts.Path, size(ev.Space.Bytes), size(g.reserve)))
 		case ev.Space != nil && ev.Space.InodesKnown && ev.Space.Inodes < g.spare:
@@ -177,7 +177,7 @@ func (e *engine) longestOf(s *plannedStep) time.Duration {
 func (e *engine) outOfTime(s *plannedStep) {
 	s.stopped = true
 	if s.done < s.Rounds {
-		e.incident(results.OutOfTime, s.Title(), s.done+1, fmt.Sprintf("%d of %d rounds fitted into the budget of %v", s.done, s.Rounds, time.Duration(e.run.Budget*float64(time.Second))))
+		e.incident(results.OutOfTime, s.Title(), s.done+1, fmt.Errorf("%d of %d rounds fitted into the budget of %v", s.done, s.Rounds, time.Duration(e.run.Budget*float64(time.Second))))
 	}
 }
 
@@ -202,8 +202,12 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 	})
 	err = errors.Join(err, e.bury(p, s, err))
 	err = excused(err, sampler.Stop().CPULost())
-	if errors.Is(err, errNoAnswer) && !errors.Is(err, errStarved) && wait < whole && !errors.Is(err, errBlocked) && e.answers(ctx) {
-		return fmt.Errorf("%w: it was ended after %v", errLate, wait.Round(time.Millisecond))
+	if errors.Is(err, errNoAnswer) && !errors.Is(err, errStarved) && wait < whole && !errors.Is(err, errBlocked) && e.answer(ctx, s) {
+		late := errLate
+		if s.raft() && wait < s.Warmup+s.Duration+groupLate {
+			late = errGroupLate
+		}
+		return fmt.Errorf("%w: it was ended after %v", late, wait.Round(time.Millisecond))
 	}
 	return err
 }
@@ -213,10 +217,26 @@ func (e *engine) work(ctx context.Context, s *plannedStep) error {
 // that it is no stall for certain.
 var errLate = errors.New("the round did not fit into the rest of the budget")
 
-// answers says whether the volume takes a small durable write at once.
-func (e *engine) answers(ctx context.Context) bool {
-	touch := touchTask{Scratch: e.main().scratch, Bytes: canaryBytes}
-	return call(ctx, "touch", task{Touch: &touch}, answerWait, func(event) {}) == nil
+// errGroupLate is that of a round whose Raft group had no more time than the servers on
+// sound disks may need to form one, so that it tells nothing.
+var errGroupLate = errors.New("the Raft group had too little of the budget left to form")
+
+// groupLate is how long three servers may take to form a group (formBound in probes).
+const groupLate = 20 * time.Second
+
+// answer says whether each volume that a step writes to takes a small durable write at
+// once.
+func (e *engine) answer(ctx context.Context, s *plannedStep) bool {
+	for _, g := range e.grounds {
+		if g.kind != groundVolume && !(g.kind == groundTarget && s.beside()) {
+			continue
+		}
+		touch := touchTask{Scratch: g.scratch, Bytes: canaryBytes}
+		if call(ctx, "touch", task{Touch: &touch}, answerWait, func(event) {}) != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // raftTask is what the Raft group of a step stands on besides the volume; nil for
@@ -245,7 +265,7 @@ func (e *engine) raftTask(s *plannedStep) *raftTask {
 func (e *engine) cut(s *plannedStep) {
 	s.stopped = true
 	if !s.Informative {
-		e.incident(results.Cut, s.Title(), s.done, "the round was ended with writes in flight, and no further round of this step was run")
+		e.incident(results.Cut, s.Title(), s.done, errors.New("the round was ended with writes in flight, and no further round of this step was run"))
 	}
 }
 
@@ -294,8 +314,8 @@ func (e *engine) failed(ctx context.Context, s *plannedStep, err error) {
 	switch {
 	case errors.Is(err, errNoAnswer), errors.Is(err, errStarved):
 		e.halt(s, err)
-	case errors.Is(err, errLate) && s.raft():
-		s.done-- // as long as a group takes to form, such a round tells nothing
+	case errors.Is(err, errGroupLate):
+		s.done--
 		e.outOfTime(s)
 	case errors.Is(err, errLate):
 		e.cut(s)
@@ -303,12 +323,12 @@ func (e *engine) failed(ctx context.Context, s *plannedStep, err error) {
 		e.halt(s, context.Cause(ctx))
 	case errors.As(err, &we) && we.Kind == kindVolume:
 		s.stopped = true
-		e.incident(results.VolumeError, s.Title(), s.done, we.Text)
+		e.incident(results.VolumeError, s.Title(), s.done, we)
 	case errors.As(err, &we) && we.Kind == kindSpace:
 		e.halt(s, fmt.Errorf("%w: %s", errReserve, we.Text))
 	default:
 		s.stopped = true
-		e.incident(results.ToolError, s.Title(), s.done, err.Error())
+		e.incident(results.ToolError, s.Title(), s.done, err)
 	}
 }
 
@@ -337,5 +357,5 @@ func (e *engine) haltAt(title string, round int, why error) {
 	default:
 		e.run.Interrupted = true
 	}
-	e.incident(kind, title, round, why.Error())
+	e.incident(kind, title, round, why)
 }
