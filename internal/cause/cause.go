@@ -203,8 +203,11 @@ func (c Case) explainedBy(lost float64) bool {
 	switch c.Kind {
 	case Longest: // an operation waits about as long for a processor as one of two was missing
 		return (lost >= CPUMuch || every(c.Rounds, timed)) && c.within(2)
-	case Share: // operations are late while a processor is missing, and for a while after
-		return lost >= CPUMuch && !c.Throughout || slowShare(c) <= 1.5*lost
+	case Share: // operations are late while one of two processors is missing, or for a while after
+		if !c.Throughout {
+			return lost >= CPUMuch || slowShare(c) <= 2*lost
+		}
+		return slowShare(c) <= 1.5*lost
 	}
 	// Work takes 1/(1-lost) times as long with the processors that are left; what
 	// waits for it waits for them too, and so does the virtual disk.
@@ -260,11 +263,7 @@ func slowShare(c Case) float64 {
 			slow += r.Elapsed
 			continue
 		}
-		for _, slice := range r.Distribution.Slices() {
-			if slice.Max > c.Bound {
-				slow += max(slice.Width, min(slice.Max, r.Elapsed))
-			}
-		}
+		slow += min(r.Distribution.TimeBeyond(c.Bound), r.Elapsed)
 	}
 	if elapsed == 0 {
 		return 1

@@ -211,6 +211,19 @@ func TestCPUMustExplain(t *testing.T) {
 		r.Context.Device = &measure.Device{Name: "vdb", Busy: .95, FlushSeconds: 1}
 		return r
 	}
+	// One writer as fast as it goes for a second: 1 ms each, but so many of 20 ms.
+	closed := func(slow int) measure.Round {
+		recorder, at := measure.NewRecorder(1, time.Second), time.Duration(0)
+		for i := 0; at < time.Second; i++ {
+			took := time.Millisecond
+			if i%(700/slow) == 0 {
+				took = 20 * time.Millisecond
+			}
+			at += took
+			recorder.Shard(0).Record(at, took)
+		}
+		return withDevice(measure.Round{Elapsed: 1, Distribution: recorder.Distribution()})
+	}
 	tests := []struct {
 		name  string
 		kind  Kind
@@ -218,6 +231,9 @@ func TestCPUMustExplain(t *testing.T) {
 		steal float64
 		want  Name
 	}{
+		{"slow operations add up to what was lost", Share, closed(10), .19, CPU},
+		{"slow operations add up to much more than was lost", Share, closed(35), .19, Device},
+		{"slow operations add up to more than the little that was lost", Share, closed(10), .06, Device},
 		{"all operations are slow and a third of the time is lost", Share, record(2, all...), .33, Unknown},
 		{"all operations are slow and most of the time is lost", Share, record(2, all...), .7, CPU},
 		{"some operations are slow and a third of the time is lost", Share, record(2, one...), .33, CPU},
