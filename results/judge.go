@@ -321,13 +321,9 @@ func (f *Finding) groupCut(limit *profiles.Limit, m measure.Measurement) {
 		return
 	}
 	all := merged(distributions(m.Rounds))
-	longest := 0.0
-	for _, s := range all.Stalls {
-		longest = max(longest, s.Seconds)
-	}
-	if all.Failed+all.Missed == 0 && all.Beyond(limit.Bound) == 0 && all.Unfinished > 0 && longest < limit.Bound {
+	if took := longest(all); all.Unfinished == all.Lost() && took < limit.Bound {
 		f.Status = Inconclusive
-		f.Reason = fmt.Sprintf("%s within %s, when it was given up, and the bound lies beyond that", lostWords(all), time.Duration(longest*float64(time.Second)).Round(100*time.Millisecond))
+		f.Reason = fmt.Sprintf("%s within %v, when it was given up, and the bound lies beyond that", lostWords(all), time.Duration(took*float64(time.Second)).Round(100*time.Millisecond))
 	}
 }
 

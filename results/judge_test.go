@@ -592,7 +592,6 @@ func TestJudgeStalledCause(t *testing.T) {
 	}
 }
 
-// TestStandstills joins the stalls of operations that waited for the same.
 // TestVolumesOfAStep: what a further target did can explain a Raft group, and nothing
 // else.
 func TestVolumesOfAStep(t *testing.T) {
@@ -627,6 +626,7 @@ func TestVolumesOfAStep(t *testing.T) {
 	}
 }
 
+// TestStandstills joins the stalls of operations that waited for the same.
 func TestStandstills(t *testing.T) {
 	r := latencies(ops{1000, ms})
 	for _, s := range []struct{ at, took float64 }{{3, 2}, {3.5, 2}, {2, .6}, {10, 1}, {.5, 4}} {

@@ -44,8 +44,8 @@ type cpuCounters struct {
 }
 
 // StartContext begins a sample. devices are the block devices of the volumes under
-// test as /proc/diskstats names them, empty where one is not known. The processors that the processes ours use
-// count as our own, as this one's do.
+// test as /proc/diskstats names them, empty where one is not known. The processors
+// that the processes ours use count as our own, as this one's do.
 func StartContext(devices []string, ours ...int) *ContextSampler {
 	c := &ContextSampler{devices: devices, ours: ours, source: thisMachine()}
 	c.start = c.sample()

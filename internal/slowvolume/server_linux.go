@@ -26,7 +26,8 @@ const controlFD = 3
 
 // ServeIfChild must be the first call of main or TestMain in a program that
 // makes volumes. It returns at once in the program itself. In a process that
-// this package started it does that process's work and ends it with os.Exit.
+// this package started it does that process's work and ends it with os.Exit: the
+// program or the tests that follow in its caller must not run there.
 func ServeIfChild() {
 	role := os.Getenv(roleEnv)
 	if role == "" {

@@ -121,7 +121,7 @@ func (p *plan) runnable(o Options, step profiles.Step, variants []*plannedStep) 
 		variants = slices.DeleteFunc(variants, func(s *plannedStep) bool { return !s.probe.Info().Gentle })
 	}
 	why := ""
-	left := slices.DeleteFunc(slices.Clone(variants), func(s *plannedStep) bool {
+	variants = slices.DeleteFunc(variants, func(s *plannedStep) bool {
 		info := s.probe.Info()
 		switch {
 		case info.Unfit != "":
@@ -134,9 +134,9 @@ func (p *plan) runnable(o Options, step profiles.Step, variants []*plannedStep) 
 		return true
 	})
 	if why != "" {
-		p.notes = append(p.notes, fmt.Sprintf("step %s was left out%s: %s", step.Name, inPart(left), why))
+		p.notes = append(p.notes, fmt.Sprintf("step %s was left out%s: %s", step.Name, inPart(variants), why))
 	}
-	return left
+	return variants
 }
 
 // inPart says that some variants of a step are left.

@@ -224,15 +224,16 @@ var errGroupLate = errors.New("the Raft group had too little of the budget left 
 // groupLate is how long three servers may take to form a group (formBound in probes).
 const groupLate = 20 * time.Second
 
-// answer says whether each volume that a step writes to takes a small durable write at
-// once.
+// answer says whether the volumes that a step writes to take a small durable write each
+// at once.
 func (e *engine) answer(ctx context.Context, s *plannedStep) bool {
+	late := time.Now().Add(answerWait) // for all of them: the run is past its budget
 	for _, g := range e.grounds {
 		if g.kind != groundVolume && !(g.kind == groundTarget && s.beside()) {
 			continue
 		}
 		touch := touchTask{Scratch: g.scratch, Bytes: canaryBytes}
-		if call(ctx, "touch", task{Touch: &touch}, answerWait, func(event) {}) != nil {
+		if call(ctx, "touch", task{Touch: &touch}, time.Until(late), func(event) {}) != nil {
 			return false
 		}
 	}
