@@ -242,7 +242,7 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 	elapsed := r.clock.Now() - origin
 	stall, syncs := measure.NewRecorder(1, elapsed), measure.NewRecorder(1, elapsed)
 	during, between := &measure.Distribution{}, &measure.Distribution{}
-	stuck := int64(0) // syncs whose writers never came back
+	var stuck []measure.Stall // of syncs whose writers never came back, until they were given up
 	for i, t := range r.tracked {
 		met := t.during.Distribution()
 		_ = during.Merge(met) // cannot overflow: a round's counts are small
@@ -257,7 +257,7 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 			}
 			switch {
 			case o.Unfinished > 0:
-				stuck++
+				stuck = append(stuck, longestStall(o))
 			case t.end.Load() > 0 || longest >= measure.StallSeconds:
 				at := time.Duration(t.begin.Load()) - origin
 				stall.Shard(0).Record(at, time.Duration(longest*float64(time.Second)))
@@ -273,7 +273,10 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 	ended := int64(len(r.syncs))
 	r.mu.Unlock()
 	stalls, whole := stall.Distribution(), syncs.Distribution()
-	stalls.Unfinished = stuck
+	stalls.Unfinished = int64(len(stuck))
+	for _, s := range stuck {
+		stalls.AddStall(s.At, s.Seconds)
+	}
 	if began := r.began(); began > ended {
 		whole.Unfinished = began - ended
 	}
@@ -281,6 +284,15 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 		timed("stall", start, elapsed, around, stalls), timed("sync", start, elapsed, around, whole),
 		timed("store_between", start, elapsed, around, between), timed("store_during", start, elapsed, around, during),
 	}
+}
+
+// longestStall is the longest operation of a load, given up ones included; zero when
+// none was long.
+func longestStall(o load.Outcome) measure.Stall {
+	if len(o.Response.Stalls) == 0 {
+		return measure.Stall{}
+	}
+	return o.Response.Stalls[0]
 }
 
 // began counts the syncs that were begun.

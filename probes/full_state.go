@@ -206,7 +206,7 @@ func (p *FullState) meetSyncs(ctx context.Context, env *Env, s *streams) ([]meas
 		return nil, err
 	}
 	round := periodic.newRound(s, env)
-	met := &meetings{streams: s, clock: round.clock, origin: round.clock.Now() + env.Warmup}
+	met := &meetings{streams: s, clock: round.clock, origin: round.clock.Now() + env.Warmup, under: map[int]time.Duration{}}
 	round.beside = met.during
 	synced, err := round.run(ctx, env)
 	if len(synced) == 0 {
@@ -241,7 +241,8 @@ type meetings struct {
 	mu    sync.Mutex
 	begun int64
 	calls []stateCall
-	worst []stateCall // the longest of each sync
+	worst []stateCall           // the longest of each sync
+	under map[int]time.Duration // when the call of a stream that is under way began
 	err   error
 }
 
@@ -250,11 +251,15 @@ func (m *meetings) during(stream int, ended <-chan struct{}) {
 	m.note(func() { m.begun++ })
 	var worst stateCall
 	for {
+		m.note(func() { m.under[stream] = m.clock.Now() })
 		c, err := m.call(m.streams.stores[stream])
 		if c.took >= worst.took {
 			worst = c
 		}
-		m.note(func() { m.calls, m.err = append(m.calls, c), errors.Join(m.err, err) })
+		m.note(func() {
+			m.calls, m.err = append(m.calls, c), errors.Join(m.err, err)
+			delete(m.under, stream)
+		})
 		pause := time.NewTimer(statePause)
 		select {
 		case <-pause.C:
@@ -310,6 +315,11 @@ func (m *meetings) measured(r measure.Round) []measure.Measurement {
 	longest, every := during.Distribution(), call.Distribution()
 	longest.Unfinished = m.begun - int64(len(m.worst))
 	every.Unfinished = longest.Unfinished
+	now := m.clock.Now()
+	for _, began := range m.under {
+		longest.AddStall((now - m.origin).Seconds(), (now - began).Seconds())
+		every.AddStall((now - m.origin).Seconds(), (now - began).Seconds())
+	}
 	return []measure.Measurement{
 		timed("during", r.Start, elapsed, r.Context, longest), timed("call", r.Start, elapsed, r.Context, every),
 		timed("lock_wait", r.Start, elapsed, r.Context, lock.Distribution()),

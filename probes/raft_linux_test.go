@@ -161,7 +161,7 @@ func under(t *testing.T, p probes.Probe, around *probes.Env) <-chan ran {
 		measured, err := p.Run(t.Context(), around)
 		end <- ran{measured, err}
 	}()
-	await(t, "messages below "+around.Dir, func() bool { return hasData(around.Dir, true) })
+	await(t, "messages below "+around.Dir, func() bool { return hasData(around.Dir, hasGroup(p)) })
 	return end
 }
 

@@ -84,6 +84,20 @@ func TestFullStateMeetsSlowFlushes(t *testing.T) {
 	}
 }
 
+// A stall, and a WriteFullState, that never ended are as long as they lasted until they
+// were given up.
+func TestUnfinishedLastsUntilItIsGivenUp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for a hung volume")
+	}
+	for probe, name := range map[string]string{"block-sync": "stall", "full-state": "during"} {
+		d := metric(t, whileHung(t, probe), name).Distribution
+		if d.Unfinished == 0 || len(d.Stalls) == 0 || d.Stalls[0].Seconds < 1 {
+			t.Errorf("%s: %d unfinished, stalls %v, want one of over 1 s", probe, d.Unfinished, d.Stalls)
+		}
+	}
+}
+
 // The clean restart of an encrypted store reads its last block whole, of a plain
 // one 8 bytes.
 func TestRecoveryReadsEncryptedBlocksWhole(t *testing.T) {

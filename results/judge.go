@@ -282,7 +282,7 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 	case f.Status == Fail:
 		f.blame(run, limit, m)
 	case f.Undecided:
-		f.hurry(m.Rounds)
+		f.hurry(run, limit, m)
 	}
 	return f
 }
@@ -347,15 +347,22 @@ const noticeable = 0.05
 
 // hurry says what would decide an open limit sooner. Where much of the processors was
 // lost, that is why it is open: operations that wait for one come in clusters, and tell
-// little each.
-func (f *Finding) hurry(rounds []measure.Round) {
+// little each. The machine is also why where rounds are beyond the bound by themselves
+// and it explains them, as it would if the limit were broken.
+func (f *Finding) hurry(run *Run, limit *profiles.Limit, m measure.Measurement) {
 	lost := 0.0
-	for _, r := range rounds {
-		lost += r.Context.CPULost() / float64(len(rounds))
+	for _, r := range m.Rounds {
+		lost += r.Context.CPULost() / float64(len(m.Rounds))
 	}
 	f.Reason += "; a longer --budget may decide it"
 	if lost >= noticeable {
 		f.Reason += fmt.Sprintf(", and so may a quieter machine: this one kept its processors from us %.0f %% of the time", 100*lost)
+	}
+	if len(breaking(limit, m.Rounds)) > 0 {
+		if found := cause.Find(f.caseOf(run, limit, m)); found.OfHost() {
+			f.Cause = &found
+			return
+		}
 	}
 	if lost >= cause.CPUMuch {
 		f.Cause = &cause.Cause{Name: cause.CPU, Evidence: []string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time", 100*lost)}}
@@ -769,15 +776,19 @@ func (f *Finding) latency(limit *profiles.Limit) float64 {
 // beyond are the rounds that break a limit by themselves, or all where none
 // does alone.
 func beyond(limit *profiles.Limit, rounds []measure.Round) []measure.Round {
-	var bad []measure.Round
+	if bad := breaking(limit, rounds); len(bad) > 0 {
+		return bad
+	}
+	return rounds
+}
+
+// breaking are the rounds that break a limit by themselves.
+func breaking(limit *profiles.Limit, rounds []measure.Round) (bad []measure.Round) {
 	for _, r := range rounds {
 		x, ok := statOf(limit.Stat, r)
 		if d := r.Distribution; ok && (!limit.Holds(x) || d != nil && d.Lost() > 0) {
 			bad = append(bad, r)
 		}
-	}
-	if len(bad) == 0 {
-		return rounds
 	}
 	return bad
 }

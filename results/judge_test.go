@@ -706,20 +706,35 @@ func TestServerLines(t *testing.T) {
 }
 
 // TestJudgeOpenOnABusyMachine: what has too few operations on a machine that keeps a
-// fifth of its processors has the CPU as its cause.
+// fifth of its processors has the CPU as its cause, and so has what is beyond the bound
+// for a time that a smaller loss explains.
 func TestJudgeOpenOnABusyMachine(t *testing.T) {
-	for steal, want := range map[float64]*cause.Cause{
-		0.19: nil,
-		0.2:  {Name: cause.CPU, Evidence: []string{"this machine kept its processors from us 20 % of the time"}},
+	few, late := ops{20, ms}, ops{1, 50 * ms}
+	for _, c := range []struct {
+		name   string
+		rounds [][]ops
+		steal  float64
+		want   *cause.Cause
+	}{
+		{"few, and little is lost", [][]ops{{few}}, 0.19, nil},
+		{"few, and much is lost", [][]ops{{few}}, 0.2, &cause.Cause{Name: cause.CPU, Evidence: []string{"this machine kept its processors from us 20 % of the time"}}},
+		{"one is late, as the machine is", [][]ops{{few, late}, {few}}, 0.1, &cause.Cause{Name: cause.CPU, Evidence: []string{"the hypervisor took 10 % of the processors"}}},
+		{"one is late, the machine is not", [][]ops{{few, late}, {few}}, 0.04, nil},
 	} {
-		r := latencies(ops{20, ms})
-		r.Context.CPU = &measure.CPU{Steal: steal}
-		f := Judge(runOf(t, []measure.Round{r}, "disk.write p99 < 10ms")).Findings[0]
-		if !f.Undecided {
-			t.Fatalf("%s: %s", f.Status, f.Reason)
-		}
-		if diff := cmp.Diff(want, f.Cause); diff != "" {
-			t.Errorf("with %v of the processors lost (-want +got):\n%s", steal, diff)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			var rounds []measure.Round
+			for _, all := range c.rounds {
+				r := latencies(all...)
+				r.Context.CPU = &measure.CPU{Steal: c.steal}
+				rounds = append(rounds, r)
+			}
+			f := Judge(runOf(t, rounds, "disk.write p99 < 10ms")).Findings[0]
+			if !f.Undecided || f.Status != Inconclusive {
+				t.Fatalf("%s: %s", f.Status, f.Reason)
+			}
+			if diff := cmp.Diff(c.want, f.Cause); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }

@@ -3,6 +3,7 @@ package truth
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -22,7 +23,7 @@ import (
 var (
 	accuracyFile   = flag.String("accuracy", "", "ask the truth table over and over, keep the answers in this file, and go on where it ends")
 	accuracyRuns   = flag.Int("accuracy-runs", 10, "answers a row; of healthy volumes five times as many")
-	accuracyBudget = flag.Duration("accuracy-budget", 57*time.Second, "--budget of a run; answers with another do not count")
+	accuracyBudget = flag.Duration("accuracy-budget", 57*time.Second, "--budget of a run, but of rows with one of their own; answers with another do not count")
 	accuracyUntil  = flag.Duration("accuracy-until", time.Hour, "begin no run after this time")
 )
 
@@ -33,11 +34,11 @@ type tried struct {
 	Budget  float64        `json:"budget_seconds"`
 	When    time.Time      `json:"when"`
 	Status  results.Status `json:"status"`
-	Failed  []string       `json:"failed,omitempty"` // limits and rules, where the verdict is wrong
-	Wrong   []string       `json:"wrong,omitempty"`  // what is not as the row has it
-	Blamed  []string       `json:"blamed,omitempty"` // wrong causes
-	Causes  int            `json:"causes,omitempty"` // how many were asked for
-	Lost    float64        `json:"cpu_lost"`         // share of the processors
+	Decided []string       `json:"decided_by,omitempty"` // limits and rules of the verdict's status, where that is not the row's
+	Wrong   []string       `json:"wrong,omitempty"`      // what is not as the row has it
+	Blamed  []string       `json:"blamed,omitempty"`     // wrong causes
+	Causes  int            `json:"causes,omitempty"`     // how many were asked for
+	Lost    float64        `json:"cpu_lost"`             // share of the processors
 	Seconds float64        `json:"seconds"`
 }
 
@@ -59,19 +60,20 @@ func TestAccuracy(t *testing.T) {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s, %s, %d", row.volume, row.profile, turn+1), func(t *testing.T) {
-				args := []string{"--budget", accuracyBudget.String()}
+				budget := row.wholeBudget()
+				args := []string{"--budget", budget.String()}
 				if row.profile == "raft" { // what a real group says has a table of its own
 					args = append(args, "--skip", "raft-*")
 				}
 				a := row.ask(t, args)
 				one := tried{
-					Volume: row.volume, Profile: row.profile, Budget: accuracyBudget.Seconds(), When: time.Now().UTC().Truncate(time.Second), Status: a.Run.Verdict.Status,
+					Volume: row.volume, Profile: row.profile, Budget: budget.Seconds(), When: time.Now().UTC().Truncate(time.Second), Status: a.Run.Verdict.Status,
 					Wrong: a.wrong(row), Lost: a.Run.Lost(), Seconds: a.Took.Seconds(),
 				}
 				if !slices.Contains(row.want, one.Status) {
-					one.Failed = failedNames(a.Run.Verdict)
+					one.Decided = namesOf(a.Run.Verdict, one.Status)
 				}
-				if latest := *accuracyBudget + 5*time.Second; a.Took > latest {
+				if latest := budget + 5*time.Second; a.Took > latest {
 					one.Wrong = append(one.Wrong, fmt.Sprintf("it took %.1f s, want at most %v", one.Seconds, latest))
 				}
 				if row.cause != "" && !a.inconclusive(row) {
@@ -87,11 +89,14 @@ func TestAccuracy(t *testing.T) {
 	fmt.Print(accuracyTable(answers))
 }
 
+// wholeBudget is the budget of a row's whole run.
+func (row truth) wholeBudget() time.Duration { return cmp.Or(row.budget, *accuracyBudget) }
+
 // of are the answers that a row got.
 func of(answers []tried, row truth) []tried {
 	var all []tried
 	for _, a := range answers {
-		if a.Volume == row.volume && a.Profile == row.profile && a.Budget == accuracyBudget.Seconds() {
+		if a.Volume == row.volume && a.Profile == row.profile && a.Budget == row.wholeBudget().Seconds() {
 			all = append(all, a)
 		}
 	}

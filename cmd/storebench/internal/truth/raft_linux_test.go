@@ -149,7 +149,7 @@ func (q question) answer(t *testing.T) told {
 		Volume: q.row.volume, Server: q.server, Level: q.level, When: time.Now().UTC().Truncate(time.Second),
 		Status: a.Run.Verdict.Status, Lost: a.Run.Lost(), Seconds: a.Took.Seconds(),
 	}
-	one.Failed = failedNames(a.Run.Verdict)
+	one.Failed = namesOf(a.Run.Verdict, results.Fail)
 	if q.level == cluster {
 		one.Cluster = behaviourOf(a.Run.Measurements)
 	}
@@ -157,10 +157,10 @@ func (q question) answer(t *testing.T) told {
 	return one
 }
 
-// failedNames are the limits and rules that failed.
-func failedNames(v results.Verdict) (names []string) {
+// namesOf are the limits and rules with a status.
+func namesOf(v results.Verdict, status results.Status) (names []string) {
 	for _, f := range v.Findings {
-		if f.Status == results.Fail && !slices.Contains(names, f.Name) {
+		if f.Status == status && !slices.Contains(names, f.Name) {
 			names = append(names, f.Name)
 		}
 	}
