@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,7 +34,8 @@ empty line for none). MOUNTPOINT is a directory with nothing in it.
 Nothing on it survives: it is for rehearsing a slow disk under a NATS of your
 own, and for trying your alerts, before the real one comes. What is written takes
 memory twice, as it stands and as a power cut would leave it, and what is removed
-gives none back.
+gives none back. The disk has one queue: while a flush takes long, reads and writes
+wait for it.
 
 Faults:
   ` + strings.Join(slowvolume.BlockForms(), "\n  "),
@@ -89,18 +92,18 @@ func simulate(ctx context.Context, in io.Reader, out io.Writer, every time.Durat
 	defer func() { err = errors.Join(err, volume.Close()) }()
 	fmt.Fprintf(out, "%s is mounted on %s (%s); Ctrl-C ends it\n", volume.Device(), volume.Path(), faultText(config.Faults))
 	lines := make(chan string)
+	signal.Ignore(ttin)
 	go func() {
-		for scan := bufio.NewScanner(in); scan.Scan(); {
-			select {
-			case lines <- scan.Text():
-			case <-ctx.Done():
-				return
-			}
+		for ctx.Err() == nil && errors.Is(typed(ctx, in, lines), syscall.EIO) {
+			time.Sleep(time.Second)
 		}
 	}()
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var last slowvolume.Counts
+	last, err := volume.Counts() // what mkfs and mount did is nobody's traffic
+	if err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -116,6 +119,24 @@ func simulate(ctx context.Context, in io.Reader, out io.Writer, every time.Durat
 			last = now
 		}
 	}
+}
+
+// ttin is SIGTTIN of Linux, where volumes can be simulated: it would stop a program in
+// the background of a terminal that reads from it. Ignored, the read fails with EIO until
+// the program is in the foreground.
+const ttin = syscall.Signal(21)
+
+// typed hands on lines until in or ctx ends.
+func typed(ctx context.Context, in io.Reader, lines chan<- string) error {
+	scan := bufio.NewScanner(in)
+	for scan.Scan() {
+		select {
+		case lines <- scan.Text():
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return scan.Err()
 }
 
 // change replaces the faults; a line with a mistake changes nothing.

@@ -81,6 +81,7 @@ const (
 	deviceFull     = 0.9  // of the device's time: more would not fit
 	deviceRequest  = 0.1  // of the latency, spent in one request
 	deviceIdle     = 0.1  // of the device's time
+	deviceAlone    = 0.5  // of the latency, spent in one request: nothing else need be asked
 	ioPressure     = 0.25 // PSI io some
 	ioSilent       = 0.05 // PSI io some: nobody waits for a block device
 )
@@ -197,8 +198,12 @@ func cpu(c Case) (Cause, bool) {
 // volume's.
 func (c Case) explainedBy(lost float64) bool {
 	quick := func(r measure.Round) bool { return quickest(r) <= c.Bound }
-	if latency := c.Kind == Share || c.Kind == Longest; latency && lost >= cpuMost && slices.ContainsFunc(c.Rounds, quick) {
+	latency := c.Kind == Share || c.Kind == Longest
+	if latency && lost >= cpuMost && slices.ContainsFunc(c.Rounds, quick) {
 		return true // the volume can do it, and what comes next in line is late by the machine
+	}
+	if latency && c.ofDevice() {
+		return false
 	}
 	switch c.Kind {
 	case Longest: // an operation waits about as long for a processor as one of two was missing
@@ -212,6 +217,18 @@ func (c Case) explainedBy(lost float64) bool {
 	// Work takes 1/(1-lost) times as long with the processors that are left; what
 	// waits for it waits for them too, and so does the virtual disk.
 	return c.Shortfall > 0 && c.Shortfall*math.Pow(1-lost, 3) < 1
+}
+
+// ofDevice says whether the device alone explains a latency: in every round it was busy
+// for over twice the time that was lost, and one of its requests took half of the latency
+// in the mean. A missing processor holds up some requests, and makes none of the usual
+// ones that long.
+func (c Case) ofDevice() bool {
+	return c.Seconds > 0 && every(c.Rounds, func(r measure.Round) bool {
+		d := r.Context.Device
+		return d != nil && d.Busy >= max(deviceBusy, 2*r.Context.CPULost()) &&
+			max(d.FlushSeconds, d.WriteSeconds, d.ReadSeconds) >= deviceAlone*c.Seconds
+	})
 }
 
 // within says whether in every round the longest operation took no longer than the

@@ -353,3 +353,31 @@ func TestHardlyAnyProcessor(t *testing.T) {
 		})
 	}
 }
+
+// TestDeviceAlone: a device whose usual request takes most of the latency is to blame
+// whatever the machine kept from the run, unless that is so much that the device was
+// busy for want of it.
+func TestDeviceAlone(t *testing.T) {
+	for _, tt := range []struct {
+		name                string
+		steal, busy, longer float64 // longer: the latency, in requests
+		want                Name
+	}{
+		{"a sync of one flush", .2, .95, 1.1, Device},
+		{"a sync of two flushes", .2, .95, 2, Device},
+		{"much longer than a flush", .2, .95, 2.1, CPU},
+		{"busy for no longer than what was lost", .3, .59, 1.1, CPU},
+		{"little time is lost", .04, .95, 2.1, Device},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			const request = 2.0
+			took := tt.longer * request
+			recorder := measure.NewRecorder(1, 30*time.Second)
+			recorder.Shard(0).Record(10*time.Second, time.Duration(took*float64(time.Second)))
+			check(t, Find(Case{
+				FileSystems: []string{"ext4"}, CPUs: 2, Kind: Longest, Bound: 2, Seconds: took,
+				Rounds: []measure.Round{{Elapsed: 30, Distribution: recorder.Distribution(), Context: observed{steal: tt.steal, device: tt.busy, request: request}.context()}},
+			}), tt.want, "")
+		})
+	}
+}

@@ -35,6 +35,7 @@ func NewBlock(ctx context.Context, config BlockConfig) (*Block, error) {
 	if err := config.Check(); err != nil {
 		return nil, err
 	}
+	config.Size -= config.Size % blockSize
 	if _, err := exec.LookPath("mkfs." + config.FS); err != nil {
 		return nil, fmt.Errorf("make %s: %w (install e2fsprogs, xfsprogs or btrfs-progs)", config.FS, err)
 	}

@@ -9,7 +9,11 @@
 // file volume ([NewFile]) is a FUSE loopback over a directory: faults strike
 // single system calls, which is exact, and what a network file system looks
 // like. Besides there are unfaulted volumes that are known not to persist
-// ([NewTmpfs], [NewOverlayVolatile], [Ext4NoBarrier]) and a cgroup throttle.
+// ([NewTmpfs], [NewOverlayVolatile], [Ext4NoBarrier]), a cgroup throttle and a quota of
+// processors.
+//
+// A block volume's disk has one queue: the loop device hands on a request when the one
+// before is done, so whatever takes long holds up the rest, as a flush does a read.
 //
 // # Processes
 //
@@ -56,7 +60,7 @@ const MaxSize = 1 << 40
 
 // BlockConfig describes a block volume.
 type BlockConfig struct {
-	Size int64  // bytes of the disk; only what is written takes memory, twice
+	Size int64  // bytes of the disk, rounded down to 4 KiB; only what is written takes memory, twice
 	FS   string // ext4 (when empty), xfs or btrfs
 
 	MkfsOptions  []string // further arguments of mkfs
@@ -86,8 +90,8 @@ func (c BlockConfig) Check() error {
 	if !ok {
 		return fmt.Errorf("file system %q: want ext4, xfs or btrfs", fs)
 	}
-	if c.Size < least || c.Size > MaxSize || c.Size%blockSize != 0 {
-		return fmt.Errorf("disk of %v: %s wants a multiple of %v from %v to %v", size(c.Size), fs, size(blockSize), size(least), size(MaxSize))
+	if c.Size < least || c.Size > MaxSize {
+		return fmt.Errorf("disk of %v: %s wants from %v to %v", size(c.Size), fs, size(least), size(MaxSize))
 	}
 	_, err := texts(c.Faults, blockKind)
 	return err
@@ -107,8 +111,8 @@ type FileConfig struct {
 	Seed uint64
 }
 
-// Counts is what a volume's server answered since it was made. Operations that
-// failed are in Errors alone.
+// Counts is what a volume's server answered since it was made. Operations that a fault
+// made fail are in Errors alone. The bytes of a file volume's reads are those asked for.
 type Counts struct {
 	Reads        uint64 `json:"reads"`
 	Writes       uint64 `json:"writes"`

@@ -75,11 +75,14 @@ func NewOverlayVolatile(context.Context, string, string) (*Plain, error) {
 	return nil, ErrUnsupported
 }
 
-// Cgroup is a throttled cgroup; none can be made here.
+// Cgroup is a cgroup with limits; none can be made here.
 type Cgroup struct{}
 
 // NewCgroup returns ErrUnsupported.
 func NewCgroup(string, Throttle) (*Cgroup, error) { return nil, ErrUnsupported }
+
+// NewCPUQuota returns ErrUnsupported.
+func NewCPUQuota(float64) (*Cgroup, error) { return nil, ErrUnsupported }
 
 // Dir returns nothing.
 func (*Cgroup) Dir() string { return "" }

@@ -128,7 +128,14 @@ func TestCloseOfUsedVolume(t *testing.T) {
 		t.Error("close of a used volume says nothing")
 	}
 	f.Close()
-	eventually(t, 10*time.Second, func() error { return gone(os.Getenv("TMPDIR"), b.ServerPID()) })
+	backing := filepath.Join("/sys/block", b.Device(), "loop/backing_file")
+	eventually(t, 10*time.Second, func() error {
+		err := gone(os.Getenv("TMPDIR"), b.ServerPID())
+		if of, _ := os.ReadFile(backing); strings.TrimSpace(string(of)) == "/disk" { // its FUSE mount is detached
+			err = errors.Join(err, fmt.Errorf("%s is in use", b.Device()))
+		}
+		return err
+	})
 }
 
 // beVictim makes a volume in a program that will be killed. The first line
@@ -309,6 +316,29 @@ func TestCgroupThrottles(t *testing.T) {
 	}
 	if err := c.Close(); err != nil {
 		t.Errorf("close with a process inside: %v", err)
+	}
+	if _, err := os.Stat(c.Dir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("cgroup is left: %v", err)
+	}
+}
+
+// TestCPUQuota: a program in the cgroup gets no more of the processors than it may.
+func TestCPUQuota(t *testing.T) {
+	c, err := slowvolume.NewCPUQuota(0.2)
+	slowtest.Need(t, "cgroup", err)
+	defer c.Close()
+	const script = `echo $$ > "$0/cgroup.procs" && exec timeout 1 sh -c 'while :; do :; done'`
+	used := func(cgroup string) time.Duration {
+		cmd := exec.CommandContext(t.Context(), "sh", "-c", script, cgroup)
+		_ = cmd.Run() // timeout ends it
+		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	without, with := used(filepath.Dir(c.Dir())), used(c.Dir())
+	if with < 50*time.Millisecond || with > without/2 {
+		t.Errorf("a second took %v of processors without, %v with the quota", without, with)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
 	}
 	if _, err := os.Stat(c.Dir()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("cgroup is left: %v", err)

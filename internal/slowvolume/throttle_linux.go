@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cgroup holds processes back on one block device, as a container runtime
-// does.
+// Cgroup holds processes back, as a container runtime does: on one block device, or
+// on the processors.
 type Cgroup struct {
 	dir       string
 	keeper    *keeping
@@ -37,10 +37,12 @@ func cgroupRoot() (dir string, v2 bool, err error) {
 	return "", false, errors.New("no cgroup controller for block I/O (blkio or io) is mounted")
 }
 
+var errNeedsRoot = errors.New("making a cgroup needs root")
+
 // CanThrottle says why a cgroup cannot throttle here; nil when it can.
 func CanThrottle() error {
 	if os.Geteuid() != 0 {
-		return errors.New("making a cgroup needs root")
+		return errNeedsRoot
 	}
 	_, _, err := cgroupRoot()
 	return err
@@ -61,18 +63,53 @@ func NewCgroup(device string, t Throttle) (*Cgroup, error) {
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", device, err)
 	}
+	return newCgroup(root, func(c *Cgroup) error {
+		if v2 {
+			return c.limitV2(root, strings.TrimSpace(string(number)), t)
+		}
+		return c.limitV1(strings.TrimSpace(string(number)), t)
+	})
+}
+
+// quotaPeriod is how often a quota of processors begins anew, in microseconds: what
+// container runtimes set.
+const quotaPeriod = 100_000
+
+// NewCPUQuota makes a cgroup whose processes get so many processors together.
+func NewCPUQuota(processors float64) (*Cgroup, error) {
+	if os.Geteuid() != 0 {
+		return nil, errNeedsRoot
+	}
+	const v1, v2 = "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"
+	quota := int64(processors * quotaPeriod)
+	if _, err := os.Stat(filepath.Join(v1, "cpu.cfs_quota_us")); err == nil {
+		return newCgroup(v1, func(c *Cgroup) error {
+			return errors.Join(writeControl(c.dir, "cpu.cfs_period_us", strconv.Itoa(quotaPeriod)),
+				writeControl(c.dir, "cpu.cfs_quota_us", strconv.FormatInt(quota, 10)))
+		})
+	}
+	return newCgroup(v2, func(c *Cgroup) error {
+		if err := writeControl(v2, "cgroup.subtree_control", "+cpu"); err != nil {
+			return err
+		}
+		return writeControl(c.dir, "cpu.max", fmt.Sprintf("%d %d", quota, quotaPeriod))
+	})
+}
+
+// newCgroup makes a cgroup that goes with this program, and limits it.
+func newCgroup(root string, limit func(*Cgroup) error) (*Cgroup, error) {
 	keeper, err := startKeeper()
 	if err != nil {
 		return nil, err
 	}
 	c := &Cgroup{keeper: keeper}
-	if err := c.setUp(root, v2, strings.TrimSpace(string(number)), t); err != nil {
+	if err := c.setUp(root, limit); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	return c, nil
 }
 
-func (c *Cgroup) setUp(root string, v2 bool, number string, t Throttle) error {
+func (c *Cgroup) setUp(root string, limit func(*Cgroup) error) error {
 	dir, err := os.MkdirTemp(root, CgroupPrefix())
 	if err != nil {
 		return fmt.Errorf("make cgroup: %w", err)
@@ -81,10 +118,7 @@ func (c *Cgroup) setUp(root string, v2 bool, number string, t Throttle) error {
 	if err := c.keeper.tell(func(p *plan) { p.Cgroups = []string{dir} }); err != nil {
 		return errors.Join(err, os.Remove(dir))
 	}
-	if v2 {
-		return c.limitV2(root, number, t)
-	}
-	return c.limitV1(number, t)
+	return limit(c)
 }
 
 func (c *Cgroup) limitV1(number string, t Throttle) error {
@@ -124,7 +158,7 @@ func (c *Cgroup) limitV2(root, number string, t Throttle) error {
 
 func writeControl(dir, name, text string) error {
 	if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0); err != nil {
-		return fmt.Errorf("throttle: %w", err)
+		return fmt.Errorf("cgroup: %w", err)
 	}
 	return nil
 }

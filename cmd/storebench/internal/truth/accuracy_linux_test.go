@@ -38,6 +38,7 @@ type tried struct {
 	Wrong   []string       `json:"wrong,omitempty"`      // what is not as the row has it
 	Blamed  []string       `json:"blamed,omitempty"`     // wrong causes
 	Causes  int            `json:"causes,omitempty"`     // how many were asked for
+	Broken  string         `json:"broken,omitempty"`     // why there is no answer, or why it is none
 	Lost    float64        `json:"cpu_lost"`             // share of the processors
 	Seconds float64        `json:"seconds"`
 }
@@ -65,7 +66,7 @@ func TestAccuracy(t *testing.T) {
 				if row.profile == "raft" { // what a real group says has a table of its own
 					args = append(args, "--skip", "raft-*")
 				}
-				a := row.ask(t, args)
+				a, broken := row.ask(t, args)
 				one := tried{
 					Volume: row.volume, Profile: row.profile, Budget: budget.Seconds(), When: time.Now().UTC().Truncate(time.Second), Status: a.Run.Verdict.Status,
 					Wrong: a.wrong(row), Lost: a.Run.Lost(), Seconds: a.Took.Seconds(),
@@ -76,7 +77,9 @@ func TestAccuracy(t *testing.T) {
 				if latest := budget + 5*time.Second; a.Took > latest {
 					one.Wrong = append(one.Wrong, fmt.Sprintf("it took %.1f s, want at most %v", one.Seconds, latest))
 				}
-				if row.cause != "" && !a.inconclusive(row) {
+				if broken != "" { // what it says besides counts for nothing
+					one.Broken, one.Wrong = broken, nil
+				} else if row.cause != "" && !a.inconclusive(row) {
 					one.Blamed, one.Causes = a.blamed(row), len(a.explained(row))
 				}
 				if err := keep(*accuracyFile, one); err != nil {
@@ -140,10 +143,11 @@ func keep(path string, one any) error {
 // tally is how often a row was answered how.
 type tally struct {
 	runs                int
-	right               int // all as the row has it
-	partly              int // the verdict is, a limit or a word of the report is not
-	open                int // inconclusive, where an answer is expected
-	wrong, falseFails   int // another verdict
+	right               int     // all as the row has it
+	partly              int     // the verdict is, a limit or a word of the report is not
+	open                int     // inconclusive, where an answer is expected
+	wrong               int     // another verdict, or no answer at all
+	fails, passes       falsely // of the answers that decide
 	causes, rightCauses int
 	seconds             float64
 }
@@ -153,11 +157,11 @@ func (c *tally) add(row truth, one tried) {
 	c.seconds += one.Seconds
 	c.causes += one.Causes
 	c.rightCauses += one.Causes - len(one.Blamed)
-	expected := false
-	for _, status := range row.want {
-		expected = expected || status == one.Status
-	}
+	expected := slices.Contains(row.want, one.Status)
 	switch {
+	case one.Broken != "":
+		c.wrong++
+		return
 	case len(one.Wrong) == 0:
 		c.right++
 	case expected:
@@ -166,10 +170,28 @@ func (c *tally) add(row truth, one tried) {
 		c.open++
 	default:
 		c.wrong++
-		if one.Status == results.Fail {
-			c.falseFails++
+	}
+	if one.Status == results.Inconclusive {
+		return
+	}
+	c.fails.count(!slices.Contains(row.want, results.Fail), one.Status == results.Fail)
+	c.passes.count(!slices.Contains(row.want, results.Pass), !expected && one.Status != results.Fail)
+}
+
+// falsely is how many of the answers that could have been false in one way were.
+type falsely struct{ could, were int }
+
+func (f *falsely) count(could, was bool) {
+	if could {
+		f.could++
+		if was {
+			f.were++
 		}
 	}
+}
+
+func (f falsely) String() string {
+	return fmt.Sprintf("%d of %d (at most %.1f %% with 97.5 %% confidence)", f.were, f.could, 100*measure.BinomialInterval(float64(f.were), float64(f.could)).High)
 }
 
 // accuracyTable is the table in docs/accuracy.md.
@@ -189,7 +211,7 @@ func accuracyTable(answers []tried) string {
 		}
 	}
 	out.WriteString(all.line("all", "", ""))
-	fmt.Fprintf(&out, "\nFalse fails: %d of %d runs.\n", all.falseFails, all.runs)
+	fmt.Fprintf(&out, "\nOf the answers that decide, false fails: %s; false passes: %s.\n", all.fails, all.passes)
 	return out.String()
 }
 

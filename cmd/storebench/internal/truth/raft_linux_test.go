@@ -144,7 +144,10 @@ func (q question) of(answers []told) []told {
 // the server, too.
 func (q question) answer(t *testing.T) told {
 	t.Helper()
-	a := q.row.ask(t, append([]string{"--nats-server", q.program}, levelArgs[q.level]...))
+	a, broken := q.row.ask(t, append([]string{"--nats-server", q.program}, levelArgs[q.level]...))
+	if broken != "" {
+		t.Fatal(broken)
+	}
 	one := told{
 		Volume: q.row.volume, Server: q.server, Level: q.level, When: time.Now().UTC().Truncate(time.Second),
 		Status: a.Run.Verdict.Status, Lost: a.Run.Lost(), Seconds: a.Took.Seconds(),
