@@ -59,6 +59,7 @@ func TestRaftDoesNotForm(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			p := propose(t, test.bound)
 			set(t, p, "place", test.place)
 			around := env(t, p, roundDir(t), time.Second)
@@ -102,6 +103,7 @@ func TestRaftSlowVotes(t *testing.T) {
 		"flush 100ms":  "the next election begins before one can end",
 	} {
 		t.Run(fault, func(t *testing.T) {
+			t.Parallel()
 			p := propose(t, "1s")
 			set(t, p, "place", "all")
 			around := env(t, p, onVolume(t, slow(t, fault)), time.Second)
@@ -282,6 +284,9 @@ func TestRaftVolumeRefuses(t *testing.T) {
 // which a heartbeat and a campaign's delay may have gone by. Messages are published all
 // the while, and each stream's hand-over counts by itself.
 func TestRaftElectionOnVolumes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it kills a leader and waits for elections")
+	}
 	p := newProbe(t, "raft-election")
 	set(t, p, "place", "all")
 	const undisturbed = 100 * time.Millisecond
@@ -446,7 +451,10 @@ func TestRaftVolumeHangs(t *testing.T) {
 			}
 		},
 	} {
-		t.Run(probe, func(t *testing.T) { check(t, whileHung(t, probe)) })
+		t.Run(probe, func(t *testing.T) {
+			t.Parallel()
+			check(t, whileHung(t, probe))
+		})
 	}
 }
 
@@ -456,6 +464,9 @@ func whileHung(t *testing.T, probe string) []measure.Measurement {
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Dir: t.TempDir()})
 	p := newProbe(t, probe)
 	set(t, p, "sync", "always")
+	if probe == "full-state" { // each subject is a write with a flush before the round
+		set(t, p, "subjects", "1")
+	}
 	end := under(t, p, env(t, p, onVolume(t, volume.Path()), 3*time.Second))
 	if err := volume.SetFaults(slowtest.Faults(t, "hang after 1s for 40s")...); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package probes_test
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -26,6 +27,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 		os.Exit(0)
+	}
+	// Those that run at a time wait for servers and hung volumes, and hardly compute.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
 	}
 	os.Exit(slowtest.Run(m.Run))
 }
@@ -91,10 +96,13 @@ func TestUnfinishedLastsUntilItIsGivenUp(t *testing.T) {
 		t.Skip("it waits for a hung volume")
 	}
 	for probe, name := range map[string]string{"block-sync": "stall", "full-state": "during"} {
-		d := metric(t, whileHung(t, probe), name).Distribution
-		if d.Unfinished == 0 || len(d.Stalls) == 0 || d.Stalls[0].Seconds < 1 {
-			t.Errorf("%s: %d unfinished, stalls %v, want one of over 1 s", probe, d.Unfinished, d.Stalls)
-		}
+		t.Run(probe, func(t *testing.T) {
+			t.Parallel()
+			d := metric(t, whileHung(t, probe), name).Distribution
+			if d.Unfinished == 0 || len(d.Stalls) == 0 || d.Stalls[0].Seconds < 1 {
+				t.Errorf("%d unfinished, stalls %v, want one of over 1 s", d.Unfinished, d.Stalls)
+			}
+		})
 	}
 }
 

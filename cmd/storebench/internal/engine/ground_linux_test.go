@@ -30,6 +30,7 @@ func hung(t *testing.T) string {
 // TestHungGrounds: a target that gives no answer is a stall, which is a verdict;
 // a memory directory that gives none is the user's to change.
 func TestHungGrounds(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name    string
 		options func() Options
@@ -41,6 +42,7 @@ func TestHungGrounds(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			e := engineOf(t, test.options(), place(t), raftStep("raft", "leader", smallPeer))
 			e.deadline = time.Now() // the budget bounds the wait
 			err := openApart(t, e)
@@ -58,6 +60,7 @@ func TestHungGrounds(t *testing.T) {
 // TestTargetHangsLater: one that hangs after the start keeps nobody from giving
 // back the others.
 func TestTargetHangsLater(t *testing.T) {
+	t.Parallel()
 	v := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
 	dir, memory := place(t), place(t)
 	e := opened(t, engineOf(t, Options{Targets: []string{v.Path()}, MemoryDir: memory}, dir, raftStep("raft", "leader", smallPeer)))
@@ -81,36 +84,49 @@ func TestTargetHangsLater(t *testing.T) {
 	})
 }
 
-// TestPreconditionWaits: a volume is given up once it gives no sign of life, and not
-// before.
+// TestPreconditionWaits: a volume that is slow is not given up, and one that gives no
+// sign of life is.
 func TestPreconditionWaits(t *testing.T) {
-	v := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
-	e := opened(t, engineOf(t, Options{}, v.Path(), raftStep("raft", placeAll, smallPeer)))
-	g := e.main()
-	ctx, stop := context.WithTimeout(t.Context(), 5*silence)
-	defer stop()
-	if err := v.SetFaults(slowtest.Faults(t, "fsync 3s")...); err != nil {
-		t.Fatal(err)
-	}
-	g.need.Bytes = 4 * touchPiece
-	if err := e.preconditionOne(ctx, g); err != nil {
-		t.Errorf("a slow volume: %v", err)
-	}
-	if err := errors.Join(v.SetFaults(), v.Stop()); err != nil {
-		t.Fatal(err)
-	}
-	g.need.Bytes = 1 << 30 // 9 minutes at the slowest rate
-	err := e.preconditionOne(ctx, g)
-	if !errors.Is(err, errNoAnswer) {
-		t.Errorf("a volume that hangs: %v, want no answer", err)
-	}
-	e.halted, e.deadline = errNoAnswer, time.Now()
-	e.close()
-	if err := v.Continue(); err != nil {
-		t.Fatal(err)
-	}
-	programtest.WaitFor(t, "clean after it came back", 20*time.Second, func() bool {
-		_, err := Clean(t.Context(), v.Path())
-		return err == nil
+	t.Parallel()
+	t.Run("slow", func(t *testing.T) {
+		t.Parallel()
+		v := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
+		e := opened(t, engineOf(t, Options{}, v.Path(), raftStep("raft", placeAll, smallPeer)))
+		if err := v.SetFaults(slowtest.Faults(t, "fsync 3s")...); err != nil {
+			t.Fatal(err)
+		}
+		g := e.main()
+		g.need.Bytes = 4 * touchPiece
+		if err := e.preconditionOne(t.Context(), g); err != nil {
+			t.Error(err)
+		}
+		if err := v.SetFaults(); err != nil {
+			t.Fatal(err)
+		}
+		e.close()
+	})
+	t.Run("hung", func(t *testing.T) {
+		t.Parallel()
+		v := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
+		e := opened(t, engineOf(t, Options{}, v.Path(), raftStep("raft", placeAll, smallPeer)))
+		ctx, stop := context.WithTimeout(t.Context(), 5*silence)
+		defer stop()
+		if err := v.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		g := e.main()
+		g.need.Bytes = 1 << 30 // 9 minutes at the slowest rate
+		if err := e.preconditionOne(ctx, g); !errors.Is(err, errNoAnswer) {
+			t.Errorf("%v, want no answer", err)
+		}
+		e.halted, e.deadline = errNoAnswer, time.Now()
+		e.close()
+		if err := v.Continue(); err != nil {
+			t.Fatal(err)
+		}
+		programtest.WaitFor(t, "clean after it came back", 20*time.Second, func() bool {
+			_, err := Clean(t.Context(), v.Path())
+			return err == nil
+		})
 	})
 }

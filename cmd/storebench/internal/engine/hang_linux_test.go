@@ -14,6 +14,7 @@ import (
 )
 
 func TestHungVolumeGetsItsVerdict(t *testing.T) {
+	t.Parallel()
 	const budget = 12 * time.Second
 	volume := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
 	// A pipe behind the program must end with it: no worker holds it open.
@@ -47,6 +48,7 @@ func TestHungVolumeGetsItsVerdict(t *testing.T) {
 }
 
 func TestHungFromTheStart(t *testing.T) {
+	t.Parallel()
 	volume := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
 	if err := volume.Stop(); err != nil {
 		t.Fatal(err)
@@ -64,6 +66,7 @@ func TestHungFromTheStart(t *testing.T) {
 // TestHungWhereTheReportGoes: the look at where a report is to go must not keep the
 // program, whose thread in the kernel no signal would end.
 func TestHungWhereTheReportGoes(t *testing.T) {
+	t.Parallel()
 	volume := slowtest.File(t, slowvolume.FileConfig{Dir: t.TempDir()})
 	for _, format := range []string{"json", "text"} {
 		if err := volume.Stop(); err != nil {

@@ -34,7 +34,7 @@ func TestSyncAlwaysFailsOnSlowSyncs(t *testing.T) {
 	dir := programtest.Target(t)
 	programtest.Ask(t, func(doc string) programtest.Outcome {
 		return underStrace(t, 30*time.Millisecond, "check", dir, "--profile", "sync-always",
-			"--skip", "*-sequential,*-parallel,election-*,block-sync", "--budget", "40s", "-o", "text", "-o", "json="+doc)
+			"--only", "raw-sync,block-write", "--skip", "*-sequential,*-parallel,*-max", "--budget", "20s", "-o", "text", "-o", "json="+doc)
 	}, func(a programtest.Answer) []string {
 		return slices.Concat(a.Exits(3),
 			a.Finds("raw-sync.fdatasync{pattern=append} max", "raw-sync", results.Pass), // under 2 s
@@ -97,7 +97,7 @@ func TestMemoryIsNoVolume(t *testing.T) {
 func TestStallFails(t *testing.T) {
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "stall 5s every 8s")})
 	programtest.Ask(t, func(doc string) programtest.Outcome {
-		return programtest.Run(t, "check", volume.Path(), "--only", "raw-sync,term-vote", "--skip", "election-storm*", "-o", "text", "-o", "json="+doc)
+		return programtest.Run(t, "check", volume.Path(), "--only", "raw-sync,term-vote", "--skip", "election-storm*,raw-sync-*", "-o", "text", "-o", "json="+doc)
 	}, func(a programtest.Answer) []string {
 		wrong, stalled := a.Exits(3), false
 		for _, f := range a.Run.Verdict.Findings {

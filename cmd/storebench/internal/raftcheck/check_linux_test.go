@@ -323,7 +323,7 @@ func TestKilled(t *testing.T) {
 func TestBudgetEnds(t *testing.T) {
 	g := newGround(t)
 	silent := script(t, "exec sleep 60")
-	o := programtest.Run(t, g.args(profile(t, []string{propose}, proposeLimits), "--nats-server", silent, "--budget", "10s", "-o", "text")...)
+	o := programtest.Run(t, g.args(profile(t, []string{propose}, proposeLimits), "--nats-server", silent, "--budget", "5s", "-o", "text")...)
 	programtest.RequireCode(t, o, 4)
 	if starved := strings.Contains(o.Stdout, "for want of CPU"); !starved {
 		requireSays(t, o.Stdout, "0 of 1 rounds fitted into the budget")
