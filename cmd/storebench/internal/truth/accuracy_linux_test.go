@@ -140,12 +140,18 @@ func keep(path string, one any) error {
 	return errors.Join(err, f.Close())
 }
 
+// stayedOpen says that a volume which may pass got a warning for nothing but a limit at
+// level warn that stayed open. The exit code is a pass's.
+func (one tried) stayedOpen(row truth) bool {
+	return one.Status == results.Warn && len(one.Decided) == 0 && slices.Contains(row.want, results.Pass)
+}
+
 // tally is how often a row was answered how.
 type tally struct {
 	runs                int
 	right               int     // all as the row has it
 	partly              int     // the verdict is, a limit or a word of the report is not
-	open                int     // inconclusive, where an answer is expected
+	open                int     // inconclusive, where an answer is expected, or stayedOpen
 	wrong               int     // another verdict, or no answer at all
 	fails, passes       falsely // of the answers that decide
 	causes, rightCauses int
@@ -166,7 +172,7 @@ func (c *tally) add(row truth, one tried) {
 		c.right++
 	case expected:
 		c.partly++
-	case one.Status == results.Inconclusive:
+	case one.Status == results.Inconclusive, one.stayedOpen(row):
 		c.open++
 	default:
 		c.wrong++
