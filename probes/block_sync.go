@@ -242,7 +242,7 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 	elapsed := r.clock.Now() - origin
 	stall, syncs := measure.NewRecorder(1, elapsed), measure.NewRecorder(1, elapsed)
 	during, between := &measure.Distribution{}, &measure.Distribution{}
-	var stuck []measure.Stall // of syncs whose writers never came back, until they were given up
+	var stuck []measure.Stall // of writers that met a sync and never came back, until they were given up
 	for i, t := range r.tracked {
 		met := t.during.Distribution()
 		_ = during.Merge(met) // cannot overflow: a round's counts are small
@@ -257,7 +257,7 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 			}
 			switch {
 			case o.Unfinished > 0:
-				stuck = append(stuck, longestStall(o))
+				stuck = append(stuck, givenUp(o))
 			case t.end.Load() > 0 || longest >= measure.StallSeconds:
 				at := time.Duration(t.begin.Load()) - origin
 				stall.Shard(0).Record(at, time.Duration(longest*float64(time.Second)))
@@ -286,13 +286,15 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 	}
 }
 
-// longestStall is the longest operation of a load, given up ones included; zero when
-// none was long.
-func longestStall(o load.Outcome) measure.Stall {
-	if len(o.Response.Stalls) == 0 {
-		return measure.Stall{}
+// givenUp is the longest operation of a load that was given up: they were at its end,
+// after all others. It is zero where none is known to have been long.
+func givenUp(o load.Outcome) (last measure.Stall) {
+	for _, s := range o.Response.Stalls { // the longest come first
+		if s.At > last.At {
+			last = s
+		}
 	}
-	return o.Response.Stalls[0]
+	return last
 }
 
 // began counts the syncs that were begun.

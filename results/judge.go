@@ -282,7 +282,9 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 	case f.Status == Fail:
 		f.blame(run, limit, m)
 	case f.Undecided:
-		f.hurry(run, limit, m)
+		lost := meanLost(m.Rounds)
+		f.hurry(lost)
+		f.excuse(run, limit, m, lost)
 	}
 	return f
 }
@@ -345,19 +347,28 @@ func (f *Finding) cutEarly(limit *profiles.Limit, m measure.Measurement, step St
 // know of it.
 const noticeable = 0.05
 
-// hurry says what would decide an open limit sooner. Where much of the processors was
-// lost, that is why it is open: operations that wait for one come in clusters, and tell
-// little each. The machine is also why where rounds are beyond the bound by themselves
-// and it explains them, as it would if the limit were broken.
-func (f *Finding) hurry(run *Run, limit *profiles.Limit, m measure.Measurement) {
-	lost := 0.0
-	for _, r := range m.Rounds {
-		lost += r.Context.CPULost() / float64(len(m.Rounds))
+// meanLost is the mean share of the processors that rounds lost.
+func meanLost(rounds []measure.Round) (lost float64) {
+	for _, r := range rounds {
+		lost += r.Context.CPULost() / float64(len(rounds))
 	}
+	return lost
+}
+
+// hurry says what would decide an open limit sooner, where that share of the
+// processors was lost.
+func (f *Finding) hurry(lost float64) {
 	f.Reason += "; a longer --budget may decide it"
 	if lost >= noticeable {
 		f.Reason += fmt.Sprintf(", and so may a quieter machine: this one kept its processors from us %.0f %% of the time", 100*lost)
 	}
+}
+
+// excuse names the machine as the cause of an open limit: where rounds are beyond the
+// bound by themselves and it explains them, as it would if the limit were broken; and
+// where much of the processors was lost, since operations that wait for one come in
+// clusters, and tell little each.
+func (f *Finding) excuse(run *Run, limit *profiles.Limit, m measure.Measurement, lost float64) {
 	if len(breaking(limit, m.Rounds)) > 0 {
 		if found := cause.Find(f.caseOf(run, limit, m)); found.OfHost() {
 			f.Cause = &found

@@ -59,15 +59,16 @@ func NewCgroup(device string, t Throttle) (*Cgroup, error) {
 	if err != nil {
 		return nil, err
 	}
-	number, err := os.ReadFile(filepath.Join("/sys/block", filepath.Base(device), "dev"))
+	dev, err := os.ReadFile(filepath.Join("/sys/block", filepath.Base(device), "dev"))
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", device, err)
 	}
+	number := strings.TrimSpace(string(dev))
 	return newCgroup(root, func(c *Cgroup) error {
 		if v2 {
-			return c.limitV2(root, strings.TrimSpace(string(number)), t)
+			return c.limitV2(root, number, t)
 		}
-		return c.limitV1(strings.TrimSpace(string(number)), t)
+		return c.limitV1(number, t)
 	})
 }
 

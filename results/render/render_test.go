@@ -191,6 +191,20 @@ func TestJSONReadsBack(t *testing.T) {
 	}
 }
 
+// TestWarnSentence: a warning for nothing but an open limit does not say that a figure
+// was bad.
+func TestWarnSentence(t *testing.T) {
+	for status, want := range map[results.Status]string{
+		results.Warn:         "qualified for profile small, outside of what a healthy node shows",
+		results.Inconclusive: "qualified for profile small; a limit at level warn stayed open",
+	} {
+		r := Report{Run: warned(t), Verdict: results.Verdict{Status: results.Warn, Findings: []results.Finding{{Status: results.Pass}, {Status: status}}}}
+		if got := sentence(r); got != want {
+			t.Errorf("with a finding that is %s: %q, want %q", status, got, want)
+		}
+	}
+}
+
 func TestFindUnknown(t *testing.T) {
 	_, err := Find("pdf")
 	if err == nil || !strings.Contains(err.Error(), `unknown output format "pdf"`) || !strings.Contains(err.Error(), "json, ") {

@@ -711,6 +711,8 @@ func sentence(r Report) string {
 		return "this run cannot tell whether the volume sustains what " + asked + " asks"
 	case v.Partial:
 		return fmt.Sprintf("what was judged holds, and %s not judged", wereCounted(len(v.Skipped), "limit"))
+	case v.Status == results.Warn && !slices.ContainsFunc(v.Findings, func(f results.Finding) bool { return f.Status == results.Warn }):
+		return "qualified for " + asked + "; a limit at level warn stayed open"
 	case v.Status == results.Warn:
 		return "qualified for " + asked + ", outside of what a healthy node shows"
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"storebench/internal/measure"
@@ -225,19 +227,23 @@ var errGroupLate = errors.New("the Raft group had too little of the budget left 
 const groupLate = 20 * time.Second
 
 // answer says whether the volumes that a step writes to take a small durable write each
-// at once.
+// at once. All are asked at the same time: the run is past its budget.
 func (e *engine) answer(ctx context.Context, s *plannedStep) bool {
-	late := time.Now().Add(answerWait) // for all of them: the run is past its budget
+	var asked sync.WaitGroup
+	var silent atomic.Bool
 	for _, g := range e.grounds {
 		if g.kind != groundVolume && !(g.kind == groundTarget && s.beside()) {
 			continue
 		}
 		touch := touchTask{Scratch: g.scratch, Bytes: canaryBytes}
-		if call(ctx, "touch", task{Touch: &touch}, time.Until(late), func(event) {}) != nil {
-			return false
-		}
+		asked.Go(func() {
+			if call(ctx, "touch", task{Touch: &touch}, answerWait, func(event) {}) != nil {
+				silent.Store(true)
+			}
+		})
 	}
-	return true
+	asked.Wait()
+	return !silent.Load()
 }
 
 // raftTask is what the Raft group of a step stands on besides the volume; nil for
