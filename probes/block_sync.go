@@ -34,10 +34,10 @@ func (p *BlockSync) Info() Info {
 		Summary: "run the periodic sync of dirty blocks while writers go on",
 		Why:     "nats-server syncs its blocks every 2 minutes, each under that block's lock and the state file under the store's: the next message waits, and with it the stream, its Raft group and the connection that brought it.",
 		Metrics: []Metric{
-			{"stall", measure.Seconds, "the longest response of a message that met a sync, one value a sync"},
-			{"sync", measure.Seconds, "a whole sync of one stream"},
-			{"store_between", measure.Seconds, "messages that met no sync, from when they were due until stored"},
-			{"store_during", measure.Seconds, "messages that met a sync, from when they were due until stored"},
+			{Name: "stall", Unit: measure.Seconds, Help: "the longest response of a message that met a sync, one value a sync"},
+			{Name: "sync", Unit: measure.Seconds, Help: "a whole sync of one stream"},
+			{Name: "store_between", Unit: measure.Seconds, Help: "messages that met no sync, from when they were due until stored"},
+			{Name: "store_during", Unit: measure.Seconds, Help: "messages that met a sync, from when they were due until stored"},
 		},
 		Need:  p.need(),
 		Extra: syncGrace + closeWait,
@@ -264,7 +264,7 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 			default: // a sync that was cut may have had its stall before it still: nothing is known
 			}
 		}
-		lost.Failed, lost.Missed, lost.Unfinished = lost.Failed+o.Failed, lost.Missed+o.Missed, lost.Unfinished+o.Unfinished
+		lost.AddLost(o.Response)
 	}
 	r.mu.Lock()
 	for _, s := range r.syncs {
@@ -273,13 +273,10 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 	ended := int64(len(r.syncs))
 	r.mu.Unlock()
 	stalls, whole := stall.Distribution(), syncs.Distribution()
-	stalls.Unfinished = int64(len(stuck))
 	for _, s := range stuck {
-		stalls.AddStall(s.At, s.Seconds)
+		stalls.GiveUp(s.At, s.Seconds, 1)
 	}
-	if began := r.began(); began > ended {
-		whole.Unfinished = began - ended
-	}
+	r.giveUp(whole, origin, elapsed, ended)
 	return []measure.Measurement{
 		timed("stall", start, elapsed, around, stalls), timed("sync", start, elapsed, around, whole),
 		timed("store_between", start, elapsed, around, between), timed("store_during", start, elapsed, around, during),
@@ -297,12 +294,14 @@ func givenUp(o load.Outcome) (last measure.Stall) {
 	return last
 }
 
-// began counts the syncs that were begun.
-func (r *syncRound) began() (n int64) {
+// giveUp counts the syncs that were begun and are not among the ended ones. They run one
+// after the other, so it is the last one that was begun.
+func (r *syncRound) giveUp(whole *measure.Distribution, origin, elapsed time.Duration, ended int64) {
+	began, last := int64(0), int64(0)
 	for _, t := range r.tracked {
-		if t.begin.Load() > 0 {
-			n++
+		if begin := t.begin.Load(); begin > 0 {
+			began, last = began+1, max(last, begin)
 		}
 	}
-	return n
+	whole.GiveUp(elapsed.Seconds(), (origin + elapsed - time.Duration(last)).Seconds(), began-ended)
 }

@@ -20,9 +20,9 @@ var _ = register(func() Probe { return &BlockWrite{Mode: "open", Rate: 1000, str
 // Info describes the probe.
 func (p *BlockWrite) Info() Info {
 	metrics := []Metric{
-		{"store", measure.Seconds, "a message from when it was due (closed loop: begun) until it is stored, waiting for earlier ones included"},
-		{"store_service", measure.Seconds, "a message from when it was begun until it is stored (open loop)"},
-		{"store_late", measure.Seconds, "by how much this machine woke an idle writer late, which is not the volume's and in no other metric (open loop)"},
+		{Name: "store", Unit: measure.Seconds, Help: "a message from when it was due (closed loop: begun) until it is stored, waiting for earlier ones included"},
+		{Name: "store_service", Unit: measure.Seconds, Help: "a message from when it was begun until it is stored (open loop)"},
+		{Name: "store_late", Unit: measure.Seconds, Help: "by how much this machine woke an idle writer late, which is not the volume's and in no other metric (open loop)", Kind: measure.Harness},
 	}
 	return Info{
 		Name:    "block-write",

@@ -29,7 +29,7 @@ func (p *DirSync) Info() Info {
 		Name:    "dir-sync",
 		Summary: "rename a file and sync its directory, without any NATS code",
 		Why:     "A term, a vote and a snapshot become durable by a rename; on a volume whose directory sync does nothing, a power cut brings the old ones back, and a server votes twice in a term.",
-		Metrics: []Metric{{"rename", measure.Seconds, "the rename and the fsync of the directory together"}},
+		Metrics: []Metric{{Name: "rename", Unit: measure.Seconds, Help: "the rename and the fsync of the directory together"}},
 		Need:    Need{Bytes: 2 * 4096 * int64(p.Concurrency), Files: 2 * int64(p.Concurrency)},
 		Extra:   grace,
 	}

@@ -43,13 +43,13 @@ func (p *FullState) Info() Info {
 		Summary: "write the streams' state files, alone or during a periodic sync with writers going on",
 		Why:     "nats-server writes the state of each stream every 2 to 2.5 minutes and after every compaction, under the locks of the store and its blocks. A call that meets a sync waits with them for the disk, and whoever writes to that stream waits for the call: in an outage 73 bytes took 66 s.",
 		Metrics: []Metric{
-			{"during", measure.Seconds, "the longest call that met a sync, with writers going on; one value a sync"},
-			{"call", measure.Seconds, "every call that met a sync"},
-			{"lock_wait", measure.Seconds, "the share of the longest call until the store's lock was to be had, as a reader saw it that came with the call; one value a sync"},
-			{"sync", measure.Seconds, "a whole sync of one stream with these calls beside it"},
-			{"alone", measure.Seconds, "a call while nothing else is done (mode alone)"},
-			{"slot_wait", measure.Seconds, "what a call waited for I/O slots in the mean, by the server's own counter (mode alone)"},
-			{"state_size", measure.Bytes, "size of the largest state file of a stream"},
+			{Name: "during", Unit: measure.Seconds, Help: "the longest call that met a sync, with writers going on; one value a sync"},
+			{Name: "call", Unit: measure.Seconds, Help: "every call that met a sync"},
+			{Name: "lock_wait", Unit: measure.Seconds, Help: "the share of the longest call until the store's lock was to be had, as a reader saw it that came with the call; one value a sync"},
+			{Name: "sync", Unit: measure.Seconds, Help: "a whole sync of one stream with these calls beside it"},
+			{Name: "alone", Unit: measure.Seconds, Help: "a call while nothing else is done (mode alone)"},
+			{Name: "slot_wait", Unit: measure.Seconds, Help: "what a call waited for I/O slots in the mean, by the server's own counter (mode alone)"},
+			{Name: "state_size", Unit: measure.Bytes, Help: "size of the largest state file of a stream"},
 		},
 		Need:  p.room(),
 		Extra: syncGrace + closeWait + preparation(int64(p.Streams)*p.content()),
@@ -313,13 +313,13 @@ func (m *meetings) measured(r measure.Round) []measure.Measurement {
 		lock.Shard(0).Record(c.at, c.lock)
 	}
 	longest, every := during.Distribution(), call.Distribution()
-	longest.Unfinished = m.begun - int64(len(m.worst))
-	every.Unfinished = longest.Unfinished
 	now := m.clock.Now()
 	for _, began := range m.under {
-		longest.AddStall((now - m.origin).Seconds(), (now - began).Seconds())
-		every.AddStall((now - m.origin).Seconds(), (now - began).Seconds())
+		longest.GiveUp((now - m.origin).Seconds(), (now - began).Seconds(), 1)
+		every.GiveUp((now - m.origin).Seconds(), (now - began).Seconds(), 1)
 	}
+	longest.Unfinished = m.begun - int64(len(m.worst)) // of those between two calls no time is known
+	every.Unfinished = longest.Unfinished
 	return []measure.Measurement{
 		timed("during", r.Start, elapsed, r.Context, longest), timed("call", r.Start, elapsed, r.Context, every),
 		timed("lock_wait", r.Start, elapsed, r.Context, lock.Distribution()),
@@ -348,7 +348,7 @@ func (p *FullState) alone(ctx context.Context, env *Env, s *streams) ([]measure.
 	around.Slots = s.slotWaits()
 	start = start.Add(env.Warmup)
 	d := calls.Distribution()
-	d.Failed, d.Missed, d.Unfinished = out.Failed, out.Missed, out.Unfinished
+	d.AddLost(out.Response)
 	measured := []measure.Measurement{timed("alone", start, out.Elapsed, around, d)}
 	ended := ending(out)
 	if n := d.Count(); n > 0 && !errors.Is(ended, ErrCut) {

@@ -33,10 +33,10 @@ func (p *LastChecksum) Info() Info {
 		Summary: "read the last checksum of blocks at once, with the page cache empty and full",
 		Why:     "When a server comes back, each stream and Raft log reads the checksum of its last message. Of an encrypted block nats-server reads and decrypts all to get these 8 bytes, holding an I/O slot; with thousands of groups and few slots they queue up.",
 		Metrics: []Metric{
-			{"disk", measure.Seconds, "what the disk adds to a read: its time with the page cache empty, less the time of the same read right after it, which has the same decryption"},
-			{"cold", measure.Seconds, "a read with the page cache empty, from when all were begun"},
-			{"warm", measure.Seconds, "the same read again, from the page cache"},
-			{"drain", measure.Seconds, "from the begin of all reads with the page cache empty until the last one has ended, in the mean"},
+			{Name: "disk", Unit: measure.Seconds, Help: "what the disk adds to a read: its time with the page cache empty, less the time of the same read right after it, which has the same decryption"},
+			{Name: "cold", Unit: measure.Seconds, Help: "a read with the page cache empty, from when all were begun"},
+			{Name: "warm", Unit: measure.Seconds, Help: "the same read again, from the page cache"},
+			{Name: "drain", Unit: measure.Seconds, Help: "from the begin of all reads with the page cache empty until the last one has ended, in the mean"},
 		},
 		Need:  Need{Bytes: stored + int64(p.Concurrency)*(16*4096) + 1<<20, Files: int64(p.Concurrency)*16 + 64},
 		Extra: 2*grace + closeWait + preparation(stored),
@@ -207,9 +207,7 @@ func (w *waves) measured(around measure.Context) []measure.Measurement {
 		context  measure.Context
 	}{{"disk", w.disk, around}, {"cold", w.cold, around}, {"warm", w.warm, warmed}} {
 		d := m.recorder.Distribution()
-		if d.Unfinished = w.lost; w.lost > 0 {
-			d.AddStall(elapsed.Seconds(), w.given.Seconds())
-		}
+		d.GiveUp(elapsed.Seconds(), w.given.Seconds(), w.lost)
 		measured = append(measured, timed(m.metric, w.start, elapsed, m.context, d))
 	}
 	if w.pairs > 0 {

@@ -34,14 +34,14 @@ func (p *MetaSnapshot) Info() Info {
 		Summary: "snapshots of the meta group of a real cluster, led by the server on this volume",
 		Why:     "Every minute the leader of the meta group writes the assignments of all streams and consumers as a snapshot. While that lasts no stream or consumer is made, moved or deleted, and from 2 s on nats-server warns. Making it is CPU and locks, writing it is the disk.",
 		Metrics: []Metric{
-			{"whole", measure.Seconds, "one snapshot, with messages being published; one that does not come about counts as unfinished"},
-			{"generate", measure.Seconds, "of that, to make it: CPU and locks"},
-			{"install", measure.Seconds, "of that, to write it: the disk"},
-			{"whole_alone", measure.Seconds, "one snapshot, with nothing else going on"},
-			{"generate_alone", measure.Seconds, "of that, to make it"},
-			{"install_alone", measure.Seconds, "of that, to write it"},
-			{"ack", measure.Seconds, "a publish from when it was due until it is acknowledged, while snapshots are taken"},
-			{"ack_late", measure.Seconds, lateHelp},
+			{Name: "whole", Unit: measure.Seconds, Help: "one snapshot, with messages being published; one that does not come about counts as unfinished"},
+			{Name: "generate", Unit: measure.Seconds, Help: "of that, to make it: CPU and locks"},
+			{Name: "install", Unit: measure.Seconds, Help: "of that, to write it: the disk"},
+			{Name: "whole_alone", Unit: measure.Seconds, Help: "one snapshot, with nothing else going on"},
+			{Name: "generate_alone", Unit: measure.Seconds, Help: "of that, to make it"},
+			{Name: "install_alone", Unit: measure.Seconds, Help: "of that, to write it"},
+			{Name: "ack", Unit: measure.Seconds, Help: "a publish from when it was due until it is acknowledged, while snapshots are taken"},
+			{Name: "ack_late", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
 		},
 		Need:   Need{Bytes: 2 * consumers.consumerBytes(), Files: 24 * int64(p.Consumers)},
 		Extra:  p.consumersWait() + 2*raftWait, // in each half a change may stay unanswered
@@ -188,8 +188,7 @@ func (g *raftGroup) snapshots(ctx context.Context, suffix string, duration time.
 	whole := timed("whole"+suffix, start, elapsed, around, taken.whole.Distribution())
 	if lost != nil {
 		d := whole.Rounds[0].Distribution
-		d.Unfinished++
-		d.AddStall(elapsed.Seconds(), time.Since(began).Seconds())
+		d.GiveUp(elapsed.Seconds(), time.Since(began).Seconds(), 1)
 		whole.Warnings = append(whole.Warnings, lost.Error())
 	}
 	return []measure.Measurement{

@@ -43,8 +43,8 @@ func (p *Mixed) Info() Info {
 	}
 	var metrics, alone []Metric
 	for _, part := range parts {
-		metrics = append(metrics, Metric{part.metric, measure.Seconds, part.help + ", all at once"})
-		alone = append(alone, Metric{part.metric + "_alone", measure.Seconds, part.help + ", with nothing beside it"})
+		metrics = append(metrics, Metric{Name: part.metric, Unit: measure.Seconds, Help: part.help + ", all at once"})
+		alone = append(alone, Metric{Name: part.metric + "_alone", Unit: measure.Seconds, Help: part.help + ", with nothing beside it"})
 	}
 	return Info{
 		Name:    "mixed",

@@ -66,6 +66,23 @@ type Metric struct {
 	Name string // snake_case
 	Unit measure.Unit
 	Help string
+	// Kind is what its figures are; the zero value is the latency of operations, or a
+	// plain figure.
+	Kind measure.Kind
+	// Until is the parameter after which operations are given up; empty where no
+	// parameter says when.
+	Until string
+}
+
+// Describe puts what the probe declares of its metrics into what it measured.
+func (i Info) Describe(measured []measure.Measurement) {
+	for at := range measured {
+		for _, m := range i.Metrics {
+			if m.Name == measured[at].Metric {
+				measured[at].Kind, measured[at].Until = m.Kind, m.Until
+			}
+		}
+	}
 }
 
 // Need is the room that a round takes on a volume.

@@ -68,11 +68,11 @@ func (p raftParams) info(i Info) Info {
 	}
 	i.Extra += p.FormBound + 3*raftWait + grace + closeWait
 	i.Metrics = append(i.Metrics,
-		Metric{"formed", measure.Seconds, "from the start of the three servers until one leads the meta group and all are current"},
-		Metric{Placed, measure.Seconds, "from when the streams stand and their leaders are asked to hand over until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does); unfinished also where the streams are not made in time"},
-		Metric{"leaders_lost", measure.Count, "elections of streams and of the meta group that nobody asked for; on nats-server before 2.10.18 only those that another server won"},
-		Metric{"memory", measure.Bytes, "largest resident memory of the server on the volume"},
-		Metric{"memory_all", measure.Bytes, "the largest resident memories of the three servers together"},
+		Metric{Name: "formed", Unit: measure.Seconds, Help: "from the start of the three servers until one leads the meta group and all are current"},
+		Metric{Name: Placed, Unit: measure.Seconds, Help: "from when the streams stand and their leaders are asked to hand over until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does); unfinished also where the streams are not made in time"},
+		Metric{Name: "leaders_lost", Unit: measure.Count, Help: "elections of streams and of the meta group that nobody asked for; on nats-server before 2.10.18 only those that another server won", Kind: measure.Event},
+		Metric{Name: "memory", Unit: measure.Bytes, Help: "largest resident memory of the server on the volume"},
+		Metric{Name: "memory_all", Unit: measure.Bytes, Help: "the largest resident memories of the three servers together"},
 	)
 	return i
 }
@@ -326,8 +326,7 @@ func operation(took time.Duration, done bool) *measure.Distribution {
 	}
 	d := r.Distribution()
 	if !done {
-		d.Unfinished = 1
-		d.AddStall(took.Seconds(), took.Seconds())
+		d.GiveUp(took.Seconds(), took.Seconds(), 1)
 	}
 	return d
 }

@@ -36,9 +36,9 @@ func (p *RaftElection) Info() Info {
 		Summary: "how long the streams of a real group are without a leader when it steps down and when it is killed, while messages are published",
 		Why:     "A group without a leader takes no message. When the leader is killed the others notice after 4 to 9 s, and then each vote is a durable write: with one server gone the vote of the one on this volume is needed for every election.",
 		Metrics: []Metric{
-			{SteppedDown, measure.Seconds, "of each stream: from the request that its leader hands over to the server on this volume until the stream has acknowledged a publish"},
-			{"killed", measure.Seconds, "from the death of another server, which led all streams, until every stream has acknowledged a publish again; the 4 to 9 s until it is noticed included"},
-			{"rejoined", measure.Seconds, "from the restart of that server until it is current again"},
+			{Name: SteppedDown, Unit: measure.Seconds, Help: "of each stream: from the request that its leader hands over to the server on this volume until the stream has acknowledged a publish"},
+			{Name: "killed", Unit: measure.Seconds, Help: "from the death of another server, which led all streams, until every stream has acknowledged a publish again; the 4 to 9 s until it is noticed included"},
+			{Name: "rejoined", Unit: measure.Seconds, Help: "from the restart of that server until it is current again"},
 		},
 		Extra: 2*electionBound + p.FormBound + raftWait,
 	})

@@ -23,8 +23,8 @@ func (p *RaftPropose) Info() Info {
 		Summary: "publish to streams of three replicas, with this volume under one server of a real group",
 		Why:     "A publish is acknowledged when a majority of the servers has it in its Raft log. The leader writes it too, and holds the group's lock meanwhile: a slow volume under the leader is felt by every publisher, one under a follower by none, as long as the other two keep up.",
 		Metrics: []Metric{
-			{"ack", measure.Seconds, "a publish from when it was due (closed loop: begun) until it is acknowledged"},
-			{"ack_late", measure.Seconds, lateHelp},
+			{Name: "ack", Unit: measure.Seconds, Help: "a publish from when it was due (closed loop: begun) until it is acknowledged"},
+			{Name: "ack_late", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
 		},
 	})
 }

@@ -33,18 +33,18 @@ func (p *RaftStall) Info() Info {
 		Summary: "the longest pauses of a real group while the server on this volume syncs, writes states and takes snapshots",
 		Why:     "Every 2 minutes a server syncs its blocks and writes the state of its streams, and it takes snapshots of its Raft groups. While a slow volume holds one of these up, its locks are held: acknowledgements stop, then read loops and internal subscriptions, and at last the leader is lost.",
 		Metrics: []Metric{
-			{"pause", measure.Seconds, "a publish from when it was due until it is acknowledged, whatever the server was doing"},
-			{"pause_late", measure.Seconds, lateHelp},
-			{"pause_sync", measure.Seconds, "of these, the ones while nothing was asked for: what meets them is the periodic sync"},
-			{"pause_full_state", measure.Seconds, "of these, the ones while the states of the streams were written"},
-			{"pause_stream_snapshot", measure.Seconds, "of these, the ones while snapshots of the streams' Raft groups were taken"},
-			{"pause_meta_snapshot", measure.Seconds, "of these, the ones while a snapshot of the meta group was taken"},
-			{"full_state", measure.Seconds, "one WriteFullState of a stream"},
-			{"stream_snapshot", measure.Seconds, "one snapshot of a stream's Raft group"},
-			{"meta_snapshot", measure.Seconds, "one snapshot of the meta group"},
-			{"readloop", measure.Seconds, "longest pause of a read loop that a server logged; 0 without one of the linked-in nats-server, which logs them from 100 ms on; others log them from 2 s on and are not told of without one"},
-			{"subscription", measure.Seconds, "longest pause of an internal subscription that a server logged, in the same way"},
-			{"raftz", measure.Seconds, "how long the server on the volume takes to answer for its Raft groups, whose locks that needs; unfinished where it does not within 5 s"},
+			{Name: "pause", Unit: measure.Seconds, Help: "a publish from when it was due until it is acknowledged, whatever the server was doing"},
+			{Name: "pause_late", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
+			{Name: "pause_sync", Unit: measure.Seconds, Help: "of these, the ones while nothing was asked for: what meets them is the periodic sync"},
+			{Name: "pause_full_state", Unit: measure.Seconds, Help: "of these, the ones while the states of the streams were written"},
+			{Name: "pause_stream_snapshot", Unit: measure.Seconds, Help: "of these, the ones while snapshots of the streams' Raft groups were taken"},
+			{Name: "pause_meta_snapshot", Unit: measure.Seconds, Help: "of these, the ones while a snapshot of the meta group was taken"},
+			{Name: "full_state", Unit: measure.Seconds, Help: "one WriteFullState of a stream"},
+			{Name: "stream_snapshot", Unit: measure.Seconds, Help: "one snapshot of a stream's Raft group"},
+			{Name: "meta_snapshot", Unit: measure.Seconds, Help: "one snapshot of the meta group"},
+			{Name: "readloop", Unit: measure.Seconds, Help: "longest pause of a read loop that a server logged; 0 without one of the linked-in nats-server, which logs them from 100 ms on; others log them from 2 s on and are not told of without one"},
+			{Name: "subscription", Unit: measure.Seconds, Help: "longest pause of an internal subscription that a server logged, in the same way"},
+			{Name: "raftz", Unit: measure.Seconds, Help: "how long the server on the volume takes to answer for its Raft groups, whose locks that needs; unfinished where it does not within 5 s"},
 		},
 		Logged: []string{"readloop", "subscription"},
 		Raftz:  []string{"raftz"},
@@ -255,8 +255,7 @@ func lengths(windows []window, elapsed time.Duration) *measure.Distribution {
 	d := r.Distribution()
 	for _, w := range windows {
 		if w.unanswered {
-			d.Unfinished++
-			d.AddStall(w.end.Seconds(), (w.end - w.begin).Seconds())
+			d.GiveUp(w.end.Seconds(), (w.end - w.begin).Seconds(), 1)
 		}
 	}
 	return d

@@ -40,9 +40,9 @@ func (p *RawSync) Info() Info {
 		Summary: "append to plain files and sync them, without any NATS code: the floor",
 		Why:     "Every durable step of Raft ends in a sync: no term or vote, no snapshot, and with sync_interval always no message can be faster than this.",
 		Metrics: []Metric{
-			{"fdatasync", measure.Seconds, "the sync alone (fdatasync; fsync where there is none)"},
-			{"append", measure.Seconds, "write and sync together"},
-			{"throughput", measure.BytesPerSecond, "bytes written and synced a second (pattern sequential)"},
+			{Name: "fdatasync", Unit: measure.Seconds, Help: "the sync alone (fdatasync; fsync where there is none)"},
+			{Name: "append", Unit: measure.Seconds, Help: "write and sync together"},
+			{Name: "throughput", Unit: measure.BytesPerSecond, Help: "bytes written and synced a second (pattern sequential)"},
 		},
 		Need:   Need{Bytes: int64(p.Concurrency) * (int64(p.MaxBytes) + int64(p.Size)), Files: int64(p.Concurrency)},
 		Extra:  grace,
@@ -98,7 +98,7 @@ func (p *RawSync) Run(ctx context.Context, env *Env) (_ []measure.Measurement, e
 // measured makes the measurements of a round. What failed or did not finish
 // counts for the sync as well: nobody can tell which half of it was slow.
 func (p *RawSync) measured(start time.Time, out load.Outcome, around measure.Context, syncs *measure.Distribution, size int) []measure.Measurement {
-	syncs.Failed, syncs.Missed, syncs.Unfinished = out.Failed, out.Missed, out.Unfinished
+	syncs.AddLost(out.Response)
 	if out.Unfinished > 0 {
 		syncs.Stalls = out.Response.Stalls
 	}

@@ -50,10 +50,10 @@ func (p *Recovery) Info() Info {
 		Summary: "start a server, or its stores alone, again after a clean stop or a kill",
 		Why:     "A server that comes back reads the state and the last block of each stream, an encrypted block whole; after a kill it reads every block, one after the other. Until that is done the other two must keep the quorum of all its groups, and one more loss stops them.",
 		Metrics: []Metric{
-			{"restart", measure.Seconds, "from the start until all streams, and the consumers of a server, are recovered"},
-			{"throughput", measure.BytesPerSecond, "bytes that a recovery has to read over the time of the restart"},
-			{"lost_messages", measure.Count, "acknowledged messages that the streams do not have after the restart"},
-			{"restart_of_store", measure.Seconds, "how long the restart would take with store-size bytes in the streams"},
+			{Name: "restart", Unit: measure.Seconds, Help: "from the start until all streams, and the consumers of a server, are recovered", Until: "cut-after"},
+			{Name: "throughput", Unit: measure.BytesPerSecond, Help: "bytes that a recovery has to read over the time of the restart"},
+			{Name: "lost_messages", Unit: measure.Count, Help: "acknowledged messages that the streams do not have after the restart", Kind: measure.Integrity},
+			{Name: "restart_of_store", Unit: measure.Seconds, Help: "how long the restart would take with store-size bytes in the streams"},
 		},
 		Need:     p.need(),
 		Foretold: int64(p.StoreSize),
@@ -124,8 +124,7 @@ func (p *Recovery) measured(n *node, r restarts) []measure.Measurement {
 	read.Slots, read.Cache = &r.slots, r.cache
 	took := r.took.Distribution()
 	if r.cut > 0 {
-		took.Unfinished = 1
-		took.AddStall(r.elapsed.Seconds(), r.cut.Seconds())
+		took.GiveUp(r.elapsed.Seconds(), r.cut.Seconds(), 1)
 	}
 	measured := []measure.Measurement{timed("restart", r.start, r.elapsed, read, took)}
 	measured[0].Warnings = r.logged

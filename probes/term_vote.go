@@ -56,10 +56,10 @@ func (p *TermVote) Info() Info {
 		Summary: "write Raft terms and votes durably, one by one or for all groups at once",
 		Why:     "A Raft group cannot elect a leader before its term and vote are durable (O_SYNC write, rename, directory fsync, holding an I/O slot throughout). When the storm after a restart outlasts the election timeout, groups stand again and again and none has a leader.",
 		Metrics: []Metric{
-			{"storm", measure.Seconds, "a group from the start of the storm until its last write is durable"},
-			{"write", measure.Seconds, "one durable term and vote write (mode write)"},
-			{"drain", measure.Seconds, "from the start of the storm until the last group is done; absent when it was cut"},
-			{"groups_in_bound", measure.Count, "groups that this volume elects within the bound"},
+			{Name: "storm", Unit: measure.Seconds, Help: "a group from the start of the storm until its last write is durable", Kind: measure.Whole, Until: "bound"},
+			{Name: "write", Unit: measure.Seconds, Help: "one durable term and vote write (mode write)"},
+			{Name: "drain", Unit: measure.Seconds, Help: "from the start of the storm until the last group is done; absent when it was cut"},
+			{Name: "groups_in_bound", Unit: measure.Count, Help: "groups that this volume elects within the bound"},
 		},
 		// A group takes a directory, its file and the temporary one, a block each.
 		Need:  Need{Bytes: groups * 3 * 4096, Files: groups*3 + 2},
@@ -229,10 +229,7 @@ func (s stormResult) distribution() *measure.Distribution {
 	}
 	d := recorder.Distribution()
 	d.Failed = s.failed
-	d.Unfinished = int64(s.groups-s.finished) - s.failed
-	if d.Unfinished > 0 {
-		d.AddStall(s.elapsed.Seconds(), s.elapsed.Seconds())
-	}
+	d.GiveUp(s.elapsed.Seconds(), s.elapsed.Seconds(), int64(s.groups-s.finished)-s.failed)
 	return d
 }
 

@@ -46,14 +46,14 @@ func (r *run) outcome() Outcome {
 // taken is not known, so it is in no quantile; as a stall it has its time.
 func (out *Outcome) giveUp(at, response, service time.Duration) {
 	out.Unfinished++
-	out.Response.AddStall(at.Seconds(), response.Seconds())
+	out.Response.GiveUp(at.Seconds(), response.Seconds(), 1)
 	if out.Service != nil {
-		out.Service.AddStall(at.Seconds(), service.Seconds())
+		out.Service.GiveUp(at.Seconds(), service.Seconds(), 1)
 	}
 }
 
 func (out *Outcome) count(d *measure.Distribution, missed int64) {
-	d.Failed, d.Missed, d.Unfinished = out.Failed, missed, out.Unfinished
+	d.Failed, d.Missed = out.Failed, missed
 }
 
 // missed returns how many operations were due while measuring, until ctx ended,

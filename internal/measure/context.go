@@ -62,6 +62,7 @@ func (c *ContextSampler) Stop() Context {
 		Pressure: pressureBetween(c.start.pressure, end.pressure, elapsed),
 		CPU:      cpuBetween(c.start.cpu, end.cpu, elapsed),
 		GC:       gcBetween(&c.start.gc, &end.gc),
+		Withheld: withheldBetween(c.start.at, end.at),
 	}
 }
 

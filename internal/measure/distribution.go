@@ -40,6 +40,9 @@ type Distribution struct {
 	// Stalls are the longest operations of at least StallSeconds, longest
 	// first. Unfinished operations are among them.
 	Stalls []Stall
+	// GivenUp is how long the unfinished operations had been under way, shortest first.
+	// Where the counts add up to less than Unfinished, of the rest nothing is known.
+	GivenUp []GivenUp
 
 	hist     *hdrhistogram.PackedHistogram // nil while empty
 	min, max int64                         // exact, nanoseconds
@@ -213,6 +216,7 @@ func (d *Distribution) Merge(other *Distribution) error {
 	d.Unfinished += other.Unfinished
 	d.Clamped += other.Clamped
 	d.Stalls = longestStalls(append(slices.Clone(d.Stalls), other.Stalls...))
+	d.GivenUp = joinGivenUp(slices.Concat(d.GivenUp, other.GivenUp))
 	return nil
 }
 
@@ -223,6 +227,7 @@ func (d *Distribution) Equal(other *Distribution) bool {
 	}
 	return d.counters() == other.counters() &&
 		slices.Equal(d.Stalls, other.Stalls) &&
+		slices.Equal(d.GivenUp, other.GivenUp) &&
 		slices.Equal(d.bins(), other.bins()) &&
 		slices.EqualFunc(d.slices, other.slices, slice.equal)
 }

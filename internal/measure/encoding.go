@@ -31,8 +31,9 @@ type wire struct {
 	// SliceWidth is how long a slice lasts.
 	SliceWidth int64 `json:"slice_width_nanoseconds,omitempty"`
 	// Slices hold index, longest latency, then bucket, count, bucket, count.
-	Slices [][]int64 `json:"slices,omitempty"`
-	Stalls []Stall   `json:"stalls,omitempty"`
+	Slices  [][]int64 `json:"slices,omitempty"`
+	Stalls  []Stall   `json:"stalls,omitempty"`
+	GivenUp []GivenUp `json:"given_up,omitempty"`
 }
 
 // MarshalJSON writes the distribution so that UnmarshalJSON gives back an equal
@@ -41,7 +42,7 @@ func (d *Distribution) MarshalJSON() ([]byte, error) {
 	w := wire{
 		Count: d.Count(), Failed: d.Failed, Missed: d.Missed, Unfinished: d.Unfinished, Clamped: d.Clamped,
 		Min: d.min, Max: d.max, Sum: d.sum,
-		Bins: d.bins(), SliceWidth: d.width, Stalls: d.Stalls,
+		Bins: d.bins(), SliceWidth: d.width, Stalls: d.Stalls, GivenUp: d.GivenUp,
 	}
 	for _, s := range d.slices {
 		flat := []int64{int64(s.index), s.max}
@@ -87,7 +88,7 @@ func decodeWire(text []byte) (*wire, error) {
 
 func (w *wire) distribution() (*Distribution, error) {
 	d := &Distribution{Failed: w.Failed, Missed: w.Missed, Unfinished: w.Unfinished, Clamped: w.Clamped}
-	for _, read := range []func(*Distribution) error{w.readCounters, w.readBins, w.readSlices, w.readStalls} {
+	for _, read := range []func(*Distribution) error{w.readCounters, w.readBins, w.readSlices, w.readStalls, w.readGivenUp} {
 		if err := read(d); err != nil {
 			return nil, err
 		}
@@ -266,6 +267,23 @@ func (w *wire) readStalls(d *Distribution) error {
 	}
 	if len(w.Stalls) > 0 { // an empty list and none are the same
 		d.Stalls = longestStalls(w.Stalls)
+	}
+	return nil
+}
+
+func (w *wire) readGivenUp(d *Distribution) error {
+	if len(w.GivenUp) > MaxGivenUp {
+		return fmt.Errorf("%d times of operations that were given up, at most %d are kept", len(w.GivenUp), MaxGivenUp)
+	}
+	known := int64(0)
+	for i, g := range w.GivenUp {
+		if g.Seconds < 0 || g.Count < 1 || g.Count > w.Unfinished-known || i > 0 && g.Seconds <= w.GivenUp[i-1].Seconds {
+			return fmt.Errorf("%d operations given up after %v s are out of order or range", g.Count, g.Seconds)
+		}
+		known += g.Count
+	}
+	if known > 0 {
+		d.GivenUp = w.GivenUp
 	}
 	return nil
 }

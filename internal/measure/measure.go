@@ -19,6 +19,21 @@ const (
 	Count          Unit = "count"
 )
 
+// Kind is what the figures of a metric are. A judge need not know a metric by its name.
+type Kind string
+
+// The kinds.
+const (
+	Latency Kind = "" // of operations that begin one after the other; or a plain figure
+	// Whole: all operations begin together, so that the longest is the result and no
+	// outlier.
+	Whole     Kind = "whole"
+	Event     Kind = "event"     // a count of what should not happen
+	Integrity Kind = "integrity" // a count of what was acknowledged and is not there
+	// Harness: how late the program itself was. It is no figure of the volume.
+	Harness Kind = "harness"
+)
+
 // Measurement is one metric of one step, with a Round for each turn of the
 // step. It is known by Step, Metric and Labels: two runs are compared by these.
 type Measurement struct {
@@ -26,6 +41,10 @@ type Measurement struct {
 	Probe  string `json:"probe"`
 	Metric string `json:"metric"`
 	Unit   Unit   `json:"unit"`
+	Kind   Kind   `json:"kind,omitempty"`
+	// Until is the parameter of the step after which its operations are given up;
+	// empty where none says when.
+	Until string `json:"given_up_after,omitempty"`
 	// Labels are the parameters of the step that the profile or the user set,
 	// and what the probe itself tells apart, all in text form.
 	Labels map[string]string `json:"labels,omitempty"`
@@ -63,6 +82,8 @@ type Context struct {
 	CPU      *CPU       `json:"cpu,omitempty"`
 	GC       *GC        `json:"gc,omitempty"`
 	Cache    *Cache     `json:"page_cache,omitempty"`
+	// Withheld is when this machine kept its processors from the round's threads.
+	Withheld *Withheld `json:"withheld,omitempty"`
 	// Log is what nats-servers in processes of their own logged of storage, or of
 	// what slow storage does, in this round, the gravest first; at most MaxLog lines.
 	Log []string `json:"server_log,omitempty"`

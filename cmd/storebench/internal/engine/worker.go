@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"storebench/internal/measure"
 	"storebench/internal/volume"
 	"storebench/probes"
 )
@@ -159,6 +160,7 @@ func leftoversIn(ctx context.Context, dir string) ([]volume.Leftover, error) {
 
 // round runs a probe in directories of its own and removes them.
 func (w *worker) round(ctx context.Context, t roundTask) error {
+	defer measure.StartSentinel()()
 	probe, err := probes.New(t.Probe)
 	if err != nil {
 		return err
@@ -182,6 +184,7 @@ func (w *worker) exercise(ctx context.Context, t roundTask, probe probes.Probe) 
 	// What was measured is told before the directories are removed: a volume that
 	// hangs in the removal must not take the figures with it.
 	cut := errors.Is(err, probes.ErrCut)
+	probe.Info().Describe(measured)
 	w.send(event{Measurements: measured, Cut: cut, Peak: peakMemory()})
 	if cut {
 		return nil // writes are in flight; the directories go with the scratch directories
