@@ -157,10 +157,6 @@ func sideOf(runs []*Run) Side {
 	return s
 }
 
-// lateSuffix ends the metrics of by how much the machine woke writers late. They are no
-// figures of the volume, and comparing them would find the machine's moods.
-const lateSuffix = "_late"
-
 // figure is one statistic of a measurement, with a sample a round.
 type figure struct {
 	key    string
@@ -242,7 +238,7 @@ func identity(labels map[string]string) string {
 // statsOf are the statistics of a measurement that are worth comparing: the
 // middle and the tail of latencies, and whatever a limit is about.
 func (run *Run) statsOf(m measure.Measurement) []profiles.Stat {
-	if strings.HasSuffix(m.Metric, lateSuffix) || len(m.Rounds) == 0 {
+	if m.Kind == measure.Harness || len(m.Rounds) == 0 { // how late the program was is no figure of the volume
 		return nil
 	}
 	if m.Rounds[0].Distribution == nil {

@@ -170,6 +170,9 @@ func TestCompareParts(t *testing.T) {
 	for _, late := range []string{"store_late", "ack_late"} {
 		add(base, late, "4")
 		add(changed, late, "4")
+		for _, run := range []*Run{base, changed} {
+			run.Measurements[len(run.Measurements)-1].Kind = measure.Harness
+		}
 	}
 	c, err := Compare(Tool{}, []*Run{base}, []*Run{changed}, nil)
 	if err != nil {

@@ -142,7 +142,7 @@ func TestJudgeLostOperations(t *testing.T) {
 	failed := func(n int64) func(*measure.Distribution) { return func(d *measure.Distribution) { d.Failed = n } }
 	missed := func(n int64) func(*measure.Distribution) { return func(d *measure.Distribution) { d.Missed = n } }
 	unfinished := func(n int64) func(*measure.Distribution) {
-		return func(d *measure.Distribution) { d.Unfinished = n; d.AddStall(1, 4) }
+		return func(d *measure.Distribution) { d.GiveUp(1, 4, n) }
 	}
 	clamped := func(n int64) func(*measure.Distribution) { return func(d *measure.Distribution) { d.Clamped = n } }
 	tests := []struct {
@@ -163,7 +163,7 @@ func TestJudgeLostOperations(t *testing.T) {
 		{"one unfinished, max", "disk.write max < 10ms", unfinished(1), Fail, true, "3 did not finish"},
 		{"one clamped, max", "disk.write max < 10ms", clamped(1), Fail, true, "3 took longer than can be recorded"},
 		{"one failed, mean", "disk.write mean < 10ms", failed(1), Fail, true, "3 failed"},
-		{"one unfinished, mean at least", "disk.write mean > 0.1ms", unfinished(1), Fail, true, "3 did not finish"},
+		{"one unfinished, mean at least: it can only be longer, and does not help", "disk.write mean > 0.1ms", unfinished(1), Inconclusive, true, "3 did not finish"},
 		{"lost ones do not help a quantile that is to be high", "disk.write p50 > 0.1ms", failed(1), Inconclusive, false, "3 failed"},
 		{"lost ones do not hurt a rate by themselves", "disk.write rate > 900/s", missed(100), Pass, false, "holds"},
 	}
@@ -191,7 +191,7 @@ func TestJudgeNothingButLost(t *testing.T) {
 		"disk.write min < 10ms": Fail, "disk.write rate > 1/s": Fail, "disk.write p99 > 10ms": Inconclusive,
 	} {
 		t.Run(text, func(t *testing.T) {
-			hung := lost(latencies(), func(d *measure.Distribution) { d.Unfinished = 500; d.AddStall(4, 4) })
+			hung := lost(latencies(), func(d *measure.Distribution) { d.GiveUp(4, 4, 500) })
 			f := Judge(runOf(t, times(3, hung), text)).Findings[0]
 			if f.Status != want {
 				t.Errorf("%s: %s, want %s", f.Status, f.Reason, want)
@@ -290,79 +290,65 @@ func TestJudgeCutStorm(t *testing.T) {
 		{0, .3, Fail}, // as nothing was done
 	} {
 		round := latencies(ops{20, 3 * time.Second})
-		round.Distribution.Unfinished, round.Elapsed, round.Progress = 1980, 4, test.progress
+		round.Distribution.GiveUp(4, 4, 1980)
+		round.Elapsed, round.Progress = 4, test.progress
 		round.Context.CPU = &measure.CPU{Steal: test.steal}
 		run := runOf(t, []measure.Round{round}, "disk.storm max < 4s")
-		run.Measurements[0].Metric = stormMetric
+		run.Measurements[0].Metric, run.Measurements[0].Kind = "storm", measure.Whole
 		if v := Judge(run); v.Status != test.want {
 			t.Errorf("%.0f %% done, %.0f %% of the processors lost: %s (%s), want %s", 100*test.progress, 100*test.steal, v.Status, v.Findings[0].Reason, test.want)
 		}
 	}
 }
 
-// TestJudgeGroupGivenUp: of a group that was given up before the bound nothing is known,
-// and one that was given up after it is too slow.
-func TestJudgeGroupGivenUp(t *testing.T) {
-	given := func(seconds float64, failed int64) measure.Round {
-		d := measure.NewRecorder(1, time.Minute).Distribution()
-		d.Unfinished, d.Failed = 1, failed
-		d.AddStall(seconds, seconds)
-		return measure.Round{Elapsed: seconds, Distribution: d}
-	}
-	for _, tt := range []struct {
-		bound string
-		round measure.Round
-		want  Status
-	}{
-		{"20s", given(15, 0), Inconclusive}, {"15s", given(15, 0), Fail}, {"10s", given(15, 0), Fail}, {"20s", given(15, 1), Fail},
-	} {
-		run := runOf(t, []measure.Round{tt.round}, "disk.placed max < "+tt.bound)
-		run.Measurements[0].Metric = "placed"
-		if v := Judge(run); v.Status != tt.want {
-			t.Errorf("given up after 15 s, bound %s: %s, want %s: %+v", tt.bound, v.Status, tt.want, v.Findings)
-		}
-	}
-}
-
-// TestJudgeStormCutEarly: a group that a storm was cut with breaks a bound up to the
-// cut, and says nothing of one beyond it.
-func TestJudgeStormCutEarly(t *testing.T) {
-	const cut = "4s"
+// TestJudgeGivenUp: an operation that was given up took at least as long as it had been
+// under way. So it breaks the bounds up to there, and of those beyond nothing is known,
+// whatever its metric is called.
+func TestJudgeGivenUp(t *testing.T) {
 	tests := []struct {
 		name   string
 		limit  string
-		metric string
+		until  string // the probe's parameter
 		change func(*measure.Distribution)
 		want   Status
 	}{
-		{"a bound beyond the cut", "disk.storm max < 10s", stormMetric, nil, Inconclusive},
-		{"a quantile", "disk.storm p99 < 10s", stormMetric, nil, Inconclusive},
-		{"a mean", "disk.storm mean < 10s", stormMetric, nil, Inconclusive},
-		{"the cut itself", "disk.storm max < 4s", stormMetric, nil, Fail},
-		{"at most the cut", "disk.storm max <= 4s", stormMetric, nil, Fail},
-		{"a bound below the cut", "disk.storm max < 3s", stormMetric, nil, Fail},
-		{"writes that failed", "disk.storm max < 10s", stormMetric, func(d *measure.Distribution) { d.Failed = 1 }, Fail},
-		{"all groups done", "disk.storm max < 10s", stormMetric, func(d *measure.Distribution) { d.Unfinished, d.Stalls = 0, nil }, Pass},
-		{"slow ones are asked for", "disk.storm max > 10s", stormMetric, nil, Fail},
-		{"a rate", "disk.storm rate < 1/s", stormMetric, nil, Fail},
-		{"another metric that is cut", "disk.write max < 10s", "write", nil, Fail},
+		{"a bound beyond the end", "disk.storm max < 10s", "bound", nil, Inconclusive},
+		{"another metric", "disk.write max < 10s", "", nil, Inconclusive},
+		{"a quantile", "disk.write p99 < 10s", "bound", nil, Inconclusive},
+		{"a mean", "disk.write mean < 10s", "bound", nil, Inconclusive},
+		{"a mean that they break already", "disk.write mean < 3s", "bound", nil, Fail},
+		{"a shortest operation that ended", "disk.write min < 10s", "bound", nil, Pass},
+		{"the end itself", "disk.write max < 4s", "bound", nil, Fail},
+		{"at most the end", "disk.write max <= 4s", "bound", nil, Fail},
+		{"a bound before the end", "disk.write max < 3500ms", "bound", nil, Fail},
+		{"a quantile with a bound before the end", "disk.write p99 < 3500ms", "bound", nil, Fail},
+		{"operations that failed", "disk.write max < 10s", "bound", func(d *measure.Distribution) { d.Failed = 1 }, Fail},
+		{"all are done", "disk.write max < 10s", "bound", func(d *measure.Distribution) { d.Unfinished, d.Stalls, d.GivenUp = 0, nil, nil }, Pass},
+		{"of an older document, whose stalls tell the end", "disk.write max < 4s", "", func(d *measure.Distribution) { d.GivenUp = nil }, Fail},
+		{"of an older document, beyond the end", "disk.write max < 10s", "", func(d *measure.Distribution) { d.GivenUp = nil }, Inconclusive},
+		{"slow ones are asked for, and they may be", "disk.write max > 10s", "bound", nil, Inconclusive},
+		{"a rate", "disk.write rate < 1/s", "bound", nil, Fail},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			round := latencies(ops{1000, 3 * time.Second})
-			round.Elapsed, round.Distribution.Unfinished = 4, 1000
-			round.Distribution.AddStall(4, 4)
-			if test.change != nil {
-				test.change(round.Distribution)
+			var rounds []measure.Round
+			for range 3 {
+				round := latencies(ops{1000, 3 * time.Second})
+				round.Elapsed = 4
+				round.Distribution.GiveUp(4, 4, 1000)
+				if test.change != nil {
+					test.change(round.Distribution)
+				}
+				rounds = append(rounds, round)
 			}
-			run := runOf(t, times(3, round), test.limit)
-			run.Measurements[0].Metric, run.Steps[0].Parameters[cutParameter] = test.metric, cut
+			run := runOf(t, rounds, test.limit)
+			run.Measurements[0].Metric, run.Measurements[0].Until = run.Profile.Limits[0].Metric, test.until
 			f := Judge(run).Findings[0]
 			if f.Status != test.want {
 				t.Errorf("%s (%s), want %s", f.Status, f.Reason, test.want)
 			}
 			const advice = "--set disk.bound=10s"
-			if open := f.Status == Inconclusive; strings.Contains(f.Reason, advice) != open || open && (f.Undecided || f.Headroom != nil) {
+			if open := f.Status == Inconclusive; strings.Contains(f.Reason, advice) != (open && test.until != "") || open && (f.Undecided || f.Headroom != nil) {
 				t.Errorf("it says %q, undecided %v, headroom %s", f.Reason, f.Undecided, show(f.Headroom))
 			}
 		})

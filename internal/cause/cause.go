@@ -117,7 +117,7 @@ func Find(c Case) Cause {
 // from us. Who would blame the volume for it?
 func maybeCPU(c Case) (Cause, bool) {
 	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
-	may := c.Kind == Share && !c.Throughout || c.Kind == Longest && c.within(float64(c.CPUs))
+	may := c.Kind == Share && !c.Throughout || c.Kind == Longest && !c.answered() && c.within(float64(c.CPUs))
 	if !may || lost < cpuLost || lost < CPUMuch && !every(c.Rounds, timed) {
 		return Cause{}, false
 	}
@@ -172,6 +172,9 @@ func slots(c Case) (Cause, bool) {
 // quarter of the time makes some operations late and not all of them.
 func cpu(c Case) (Cause, bool) {
 	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
+	if c.answered() && !c.ofDevice() && c.keptIfGivenBack() {
+		return Cause{CPU, c.withheld()}, true
+	}
 	if lost < cpuLost || !c.explainedBy(lost) {
 		return Cause{}, false
 	}
@@ -192,11 +195,41 @@ func cpu(c Case) (Cause, bool) {
 	return Cause{CPU, evidence}, true
 }
 
+// keptIfGivenBack says whether in every round the bound would have been kept by the
+// longest operations, had they been given back the time that this machine withheld from
+// its threads while they were under way.
+func (c Case) keptIfGivenBack() bool {
+	return every(c.Rounds, func(r measure.Round) bool { return r.GivenBack(c.Bound) <= c.Bound })
+}
+
+// answered says whether the rounds know when the machine withheld its processors, and how
+// long each operation beyond the bound took. Then what was lost in the mean of a round says
+// nothing of its longest operation.
+func (c Case) answered() bool {
+	known := func(r measure.Round) bool { return !math.IsInf(r.GivenBack(c.Bound), 1) }
+	return c.Kind == Longest && len(c.Rounds) > 0 && every(c.Rounds, known)
+}
+
+// withheld tells what the rounds were given back.
+func (c Case) withheld() (evidence []string) {
+	seconds, slices, elapsed, longest := 0.0, 0, 0.0, 0.0
+	for _, r := range c.Rounds {
+		s, n := r.Context.Withheld.Total()
+		seconds, slices, elapsed = seconds+s, slices+n, elapsed+r.Elapsed
+		longest = max(longest, r.GivenBack(c.Bound))
+	}
+	return []string{fmt.Sprintf("this machine withheld its processors from this process for %.2f s of %.2f s, in %d slices of 100 ms; without what was withheld at the same moment the longest operation would have taken %.0f ms",
+		seconds, elapsed, slices, 1e3*longest)}
+}
+
 // explainedBy says whether the loss of that share of the processors can have
 // done what is to be explained. A hypervisor that takes processors holds up the
 // virtual disk as well, so from much on only what is slow throughout is the
 // volume's.
 func (c Case) explainedBy(lost float64) bool {
+	if c.answered() {
+		return false // what was withheld at the same moment has been asked
+	}
 	quick := func(r measure.Round) bool { return quickest(r) <= c.Bound }
 	latency := c.Kind == Share || c.Kind == Longest
 	if latency && lost >= cpuMost && slices.ContainsFunc(c.Rounds, quick) {

@@ -84,9 +84,11 @@ func EffectiveNeeded(q float64) int {
 
 // ShareBeyond returns what share of operations takes longer than bound seconds:
 // the interval (Clopper and Pearson, Biometrika 26, 1934, on the effective
-// number of operations), that number, and the share observed. Failed, missed
-// and unfinished operations count as beyond. Without any operation the interval
-// is 0 to 1, the effective number 0 and the observed share NaN.
+// number of operations), that number, and the share observed. Failed and missed
+// operations count as beyond, and those that were given up as Exceeding has it: its low
+// end counts what certainly is beyond, its high end and the share what possibly is.
+// Without any operation the interval is 0 to 1, the effective number 0 and the observed
+// share NaN.
 //
 // The interval speaks for what the rounds could see. Slow operations that come
 // in bursts so rare that no round met one are outside of it, whatever the
@@ -98,7 +100,18 @@ func ShareBeyond(rounds []*Distribution, bound float64) (share Interval, effecti
 	}
 	observed = beyond / total
 	effective = total / DesignEffect(rounds, bound)
-	return BinomialInterval(observed*effective, effective), effective, observed
+	share = BinomialInterval(observed*effective, effective)
+	certain := 0.0
+	for _, d := range rounds {
+		if d != nil {
+			n, _ := d.Exceeding(bound)
+			certain += float64(n)
+		}
+	}
+	if certain < beyond {
+		share.Low = BinomialInterval(certain/total*effective, effective).Low
+	}
+	return share, effective, observed
 }
 
 // BinomialInterval is Clopper and Pearson's interval of a share of which k of n

@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -114,6 +115,24 @@ func (w *Withheld) At(start time.Time, from, to float64) (all float64) {
 		}
 	}
 	return all
+}
+
+// GivenBack is how long the longest operations of a round would have taken at least that
+// took longer than bound seconds, had each been given back what was withheld while it was
+// under way: the longest of these times, in seconds. It is 0 where no operation took
+// longer, and infinite where nothing was observed, or one failed or was given up.
+func (r Round) GivenBack(bound float64) (longest float64) {
+	d, w := r.Distribution, r.Context.Withheld
+	if d == nil || w == nil || d.Failed+d.Missed+d.Clamped+d.outlived(bound) > 0 {
+		return math.Inf(1) // nobody knows when one that was given up would have ended
+	}
+	for _, s := range d.Slices() {
+		if s.Max > bound {
+			// It ended somewhere in the slice.
+			longest = max(longest, s.Max-w.At(r.Start, s.Start-s.Max, s.Start+s.Width))
+		}
+	}
+	return longest
 }
 
 // Total returns how many seconds were withheld, and in how many slices.

@@ -24,6 +24,7 @@ var (
 	accuracyFile   = flag.String("accuracy", "", "ask the truth table over and over, keep the answers in this file, and go on where it ends")
 	accuracyRuns   = flag.Int("accuracy-runs", 10, "answers a row; of healthy volumes five times as many")
 	accuracyBudget = flag.Duration("accuracy-budget", 57*time.Second, "--budget of a run, but of rows with one of their own; answers with another do not count")
+	accuracyCorpus = flag.String("accuracy-corpus", "", "keep the document of each run in this directory, with the row's right answer")
 	accuracyUntil  = flag.Duration("accuracy-until", time.Hour, "begin no run after this time")
 )
 
@@ -81,6 +82,9 @@ func TestAccuracy(t *testing.T) {
 					one.Broken, one.Wrong = broken, nil
 				} else if row.cause != "" && !a.inconclusive(row) {
 					one.Blamed, one.Causes = a.blamed(row), len(a.explained(row))
+				}
+				if *accuracyCorpus != "" && broken == "" {
+					row.keepDocument(t, *accuracyCorpus, turn+1, a)
 				}
 				if err := keep(*accuracyFile, one); err != nil {
 					t.Fatal(err)

@@ -111,11 +111,18 @@ var truthTable = []truth{
 		short: []string{"--only", "raw-sync,dir-sync", "--skip", "*-sequential,*-parallel", "--budget", "30s"}},
 	{volume: "a lying cache", profile: "raft", make: block("ext4", "lie"), want: passes, says: []string{"a power cut"}},
 	{volume: "a lying cache", profile: "sync-always", make: block("ext4", "lie"), want: passes, says: []string{"a power cut"}},
-	{volume: "two CPU burners", profile: "raft", make: burnt, want: neverFails, excuse: cause.CPU,
+	{volume: "two CPU burners", profile: "raft", make: burnt("ext4"), want: neverFails, excuse: cause.CPU,
 		short: []string{"--only", "raw-sync,block-write,block-sync", "--skip", "*-sequential,*-parallel", "--budget", "25s"}},
-	{volume: "two CPU burners", profile: "sync-always", make: burnt, want: neverFails, excuse: cause.CPU},
-	{volume: "a quota of half a CPU", profile: "raft", make: rationed, want: neverFails, excuse: cause.CPU},
-	{volume: "a quota of half a CPU", profile: "sync-always", make: rationed, want: neverFails, excuse: cause.CPU},
+	{volume: "two CPU burners", profile: "sync-always", make: burnt("ext4"), want: neverFails, excuse: cause.CPU},
+	{volume: "a quota of half a CPU", profile: "raft", make: rationed("ext4"), want: neverFails, excuse: cause.CPU},
+	{volume: "a quota of half a CPU", profile: "sync-always", make: rationed("ext4"), want: neverFails, excuse: cause.CPU},
+	{volume: "flush 15 ms, two CPU burners", profile: "sync-always", make: burnt("ext4", "flush 15ms"), want: fails, fails: []string{blockWrite}, cause: cause.Device},
+	{volume: "flush 15 ms, a quota of half a CPU", profile: "sync-always", make: rationed("ext4", "flush 15ms"), want: fails, fails: []string{blockWrite}, cause: cause.Device},
+	{volume: "flush 300 ms, two CPU burners", profile: "raft", make: burnt("ext4", "flush 300ms"), want: fails, fails: []string{storm}, cause: cause.Device},
+	{volume: "flush 300 ms, a quota of half a CPU", profile: "raft", make: rationed("ext4", "flush 300ms"), want: fails, fails: []string{storm}, cause: cause.Device},
+	{volume: "stall of 5 s every 8 s, two CPU burners", profile: "raft", make: burnt("ext4", "stall 5s every 8s"), want: fails, cause: cause.Device},
+	{volume: "flush 3 ms, 6 slots, two CPU burners", profile: "raft", make: burnt("ext4", "flush 3ms"), want: fails, fails: []string{storm}, cause: cause.Slots,
+		args: []string{"--max-concurrent-io", "6"}},
 }
 
 var (
@@ -449,36 +456,45 @@ func fill(ctx context.Context, path string, left int64) (written int64, err erro
 	return written, nil
 }
 
-// burnt is a healthy volume beside two processes that take all they get.
-func burnt(t *testing.T) ill {
-	v := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: rowSize, Dir: t.TempDir()})
-	return ill{dir: v.Path(), during: func(ctx context.Context) {
-		var burners []*exec.Cmd
-		for range 2 {
-			// The limit ends one that outlives these tests.
-			burner := exec.CommandContext(ctx, "sh", "-c", "ulimit -t 120; while :; do :; done")
-			if err := burner.Start(); err != nil {
-				t.Error(err)
-				continue
-			}
-			burners = append(burners, burner)
-		}
-		<-ctx.Done()
-		for _, burner := range burners {
-			_ = burner.Wait() // it was killed
-		}
-	}}
+// burnt is a volume beside two processes that take all they get.
+func burnt(fs string, faults ...string) func(*testing.T) ill {
+	return func(t *testing.T) ill {
+		v := block(fs, faults...)(t)
+		v.during = func(ctx context.Context) { burn(ctx, t) }
+		return v
+	}
 }
 
-// rationed is a healthy volume under a program that gets half a processor.
-func rationed(t *testing.T) ill {
-	v := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: rowSize, Dir: t.TempDir()})
-	group, err := slowvolume.NewCPUQuota(0.5)
-	slowtest.Need(t, "cgroup", err)
-	t.Cleanup(func() {
-		if err := group.Close(); err != nil {
+// burn keeps two processors busy until ctx ends.
+func burn(ctx context.Context, t *testing.T) {
+	var burners []*exec.Cmd
+	for range 2 {
+		// The limit ends one that outlives these tests.
+		burner := exec.CommandContext(ctx, "sh", "-c", "ulimit -t 120; while :; do :; done")
+		if err := burner.Start(); err != nil {
 			t.Error(err)
+			continue
 		}
-	})
-	return ill{dir: v.Path(), enter: entering(group.Dir())}
+		burners = append(burners, burner)
+	}
+	<-ctx.Done()
+	for _, burner := range burners {
+		_ = burner.Wait() // it was killed
+	}
+}
+
+// rationed is a volume under a program that gets half a processor.
+func rationed(fs string, faults ...string) func(*testing.T) ill {
+	return func(t *testing.T) ill {
+		v := block(fs, faults...)(t)
+		group, err := slowvolume.NewCPUQuota(0.5)
+		slowtest.Need(t, "cgroup", err)
+		t.Cleanup(func() {
+			if err := group.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		v.enter = entering(group.Dir())
+		return v
+	}
 }

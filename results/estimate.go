@@ -1,0 +1,356 @@
+package results
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"storebench/internal/measure"
+	"storebench/profiles"
+)
+
+// What is known of an operation is an interval: one that ended took its latency, one
+// that failed is beyond every bound, and one that was given up took at least as long as
+// it had been under way. So a statistic is an interval too, and either it keeps a bound
+// at both ends, or it breaks it at both, or it straddles it.
+
+// known is the interval that a statistic of a round lies in by what is known of its
+// operations.
+type known struct{ low, high float64 }
+
+// estimate holds a limit's statistic against rounds.
+func (f *Finding) estimate(limit *profiles.Limit, m measure.Measurement, step Step) {
+	switch limit.Stat.Name {
+	case profiles.StatQuantile:
+		f.quantile(limit, m.Rounds)
+	case profiles.StatMax, profiles.StatValue:
+		f.everyRound(limit, m.Rounds)
+	case profiles.StatMin, profiles.StatMean, profiles.StatRate:
+		if limit.Stat.Name == profiles.StatRate {
+			f.Unit = measure.PerSecond
+		}
+		f.overRounds(limit, m.Rounds)
+	default:
+		f.Reason = fmt.Sprintf("the statistic %q is unknown to this program", limit.Stat.Name)
+	}
+	f.givenUp(limit, m, step)
+}
+
+// decide sets the status from what is certain about a bound.
+func (f *Finding) decide(holds, broken bool, undecided string) {
+	switch {
+	case holds:
+		f.Status, f.Reason = Pass, "holds"
+	case broken:
+		f.Status, f.Reason = Fail, "beyond the bound"
+	default:
+		f.Status, f.Undecided, f.Reason = Inconclusive, true, undecided
+	}
+}
+
+// quantile judges p99 < B as: the share of operations beyond B is at most 1 %.
+func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) {
+	ds := distributions(rounds)
+	if len(ds) == 0 {
+		f.Reason = "no data: no operation was measured"
+		return
+	}
+	q := limit.Stat.Quantile
+	whole := merged(ds)
+	f.observeQuantile(whole, q)
+	interval := measure.QuantileInterval(ds, q)
+	f.interval(interval)
+	share, effective, beyond := measure.ShareBeyond(ds, limit.Bound)
+	f.Effective = effective
+	allowed := 1 - q
+	holds, broken := share.High <= allowed, share.Low > allowed
+	if upward(limit.Op) {
+		holds, broken = share.Low >= allowed, share.High < allowed
+	}
+	f.decide(holds, broken, fmt.Sprintf(
+		"too few independent operations to tell: %.2f %% of them lie beyond, between %.2f %% and %.2f %% with 97.5 %% confidence a side, %.2f %% may (%.0f effective operations)",
+		100*beyond, 100*share.Low, 100*share.High, 100*allowed, effective))
+	if told := lostWords(whole); told != "" {
+		f.Reason += fmt.Sprintf("; %s, which counts as beyond", told)
+	}
+}
+
+// everyRound judges statistics that must hold in each round: the longest operation, and
+// single values.
+func (f *Finding) everyRound(limit *profiles.Limit, rounds []measure.Round) {
+	worst, n, broken, straddles, lost := math.NaN(), 0, false, false, &measure.Distribution{}
+	for _, r := range rounds {
+		x, ok := statOf(limit.Stat, r)
+		if !ok {
+			continue
+		}
+		n++
+		if math.IsNaN(worst) || further(limit, x, worst) {
+			worst = x
+		}
+		at := knownOf(limit.Stat, r)
+		low, high := limit.Holds(at.low), limit.Holds(at.high)
+		broken = broken || !low && !high || beyondEveryBound(r.Distribution)
+		straddles = straddles || low != high
+		if r.Distribution != nil {
+			lost.AddLost(r.Distribution)
+			lost.Clamped += r.Distribution.Clamped
+		}
+	}
+	if n == 0 {
+		f.Reason = "no data: no round measured this"
+		return
+	}
+	f.observe(worst)
+	f.decide(!broken && !straddles, broken, "the longest operation did not finish")
+	f.Reason = fmt.Sprintf("%s in the worst of %s", f.Reason, counted(n, "round"))
+	if told := lostWords(lost); told != "" {
+		f.AtLeast = f.Observed != nil
+		f.Reason = told + ", which counts as beyond"
+	}
+	f.stalls(rounds)
+}
+
+// overRounds judges a statistic by its t-interval over the rounds.
+func (f *Finding) overRounds(limit *profiles.Limit, rounds []measure.Round) {
+	var values, low, high []float64
+	for _, r := range rounds {
+		if x, ok := statOf(limit.Stat, r); ok {
+			at := knownOf(limit.Stat, r)
+			values, low, high = append(values, x), append(low, at.low), append(high, at.high)
+		}
+	}
+	if len(values) == 0 {
+		f.Reason = "no data: no round measured this"
+		return
+	}
+	f.observe(average(values))
+	interval := measure.Interval{
+		Low:  max(0, measure.MeanInterval(low).Low), // nothing that is measured is below 0
+		High: math.Inf(1),
+	}
+	if !math.IsInf(average(high), 1) {
+		interval.High = measure.MeanInterval(high).High
+	}
+	f.interval(interval)
+	holds := limit.Holds(interval.Low) && limit.Holds(interval.High)
+	broken := !limit.Holds(interval.Low) && !limit.Holds(interval.High)
+	whole := merged(distributions(rounds))
+	told := lostWords(whole)
+	if told == "" || limit.Stat.Name == profiles.StatRate {
+		f.decide(holds, broken, fmt.Sprintf("the interval over %s lies on both sides of the bound", counted(len(values), "round")))
+		return
+	}
+	broken = broken || limit.Stat.Name == profiles.StatMean && beyondEveryBound(whole)
+	f.decide(holds && !broken, broken, "")
+	f.AtLeast = f.Observed != nil && limit.Stat.Name == profiles.StatMean
+	f.Reason = told + ", which counts as beyond"
+}
+
+// beyondEveryBound says whether operations of a round failed, could not be sent, or took
+// longer than can be recorded.
+func beyondEveryBound(d *measure.Distribution) bool {
+	return d != nil && d.Failed+d.Missed+d.Clamped > 0
+}
+
+// knownOf is the interval of a statistic of one round that has one: where operations
+// were given up, all that is known of them is that they took longer than until then.
+func knownOf(stat profiles.Stat, r measure.Round) known {
+	x, _ := statOf(stat, r)
+	d := r.Distribution
+	if d == nil || d.Unfinished == 0 {
+		return known{x, x}
+	}
+	switch stat.Name {
+	case profiles.StatMax:
+		if d.Count() == 0 || x > d.Max() {
+			x = math.Nextafter(x, math.Inf(1)) // longer than the time after which it was given up
+		}
+		return known{x, math.Inf(1)}
+	case profiles.StatMean:
+		sum, n := 0.0, float64(d.Count()+d.Unfinished)
+		if d.Count() > 0 {
+			sum = d.Mean() * float64(d.Count())
+		}
+		return known{(sum + d.UnderWay()) / n, math.Inf(1)}
+	case profiles.StatMin:
+		shortest := 0.0
+		if len(d.GivenUp) > 0 {
+			shortest = d.GivenUp[0].Seconds
+		}
+		if d.Count() == 0 {
+			return known{shortest, math.Inf(1)}
+		}
+		return known{min(x, shortest), x}
+	}
+	return known{x, x}
+}
+
+// givenUp says why a limit is not decided where operations were given up before its
+// bound: no second look can tell, unless it lasts longer.
+func (f *Finding) givenUp(limit *profiles.Limit, m measure.Measurement, step Step) {
+	all := merged(distributions(m.Rounds))
+	certain, possible := all.Exceeding(limit.Bound)
+	if f.Status != Inconclusive || limit.Stat.Name == profiles.StatRate || certain == possible {
+		return
+	}
+	f.Undecided = false
+	after := "some"
+	if len(all.GivenUp) > 0 {
+		after = time.Duration(all.GivenUp[len(all.GivenUp)-1].Seconds * float64(time.Second)).Round(100 * time.Millisecond).String()
+	}
+	f.Reason = fmt.Sprintf("%s within %s, when they were given up, and the bound lies beyond that", lostWords(all), after)
+	if m.Until != "" {
+		f.Reason += fmt.Sprintf(": --set %s.%s=%v lets them go on", step.Probe, m.Until, time.Duration(math.Round(limit.Bound*float64(time.Second))))
+	}
+}
+
+// observeQuantile takes a quantile with the lost operations as the slowest.
+func (f *Finding) observeQuantile(d *measure.Distribution, q float64) {
+	value, atLeast := quantileOf(d, q)
+	f.observe(value)
+	f.AtLeast = atLeast && f.Observed != nil
+}
+
+// quantileOf is a quantile with the lost operations as the slowest. If it falls
+// among them, all that is known is that it lies above the rest.
+func quantileOf(d *measure.Distribution, q float64) (value float64, atLeast bool) {
+	rank := q * float64(d.Count()+d.Lost())
+	if rank <= float64(d.Count()) {
+		return d.Quantile(rank / float64(d.Count())), false
+	}
+	return longest(d), true
+}
+
+// longest is the longest time that an operation is known to have taken, an
+// unfinished one included. It is NaN where none is known.
+func longest(d *measure.Distribution) float64 {
+	most := d.Max()
+	if len(d.Stalls) > 0 {
+		most = fmax(most, d.Stalls[0].Seconds)
+	}
+	if n := len(d.GivenUp); n > 0 {
+		most = fmax(most, d.GivenUp[n-1].Seconds)
+	}
+	return most
+}
+
+// fmax is the larger of two, and the other where one is no number.
+func fmax(x, y float64) float64 {
+	if math.IsNaN(x) || y > x {
+		return y
+	}
+	return x
+}
+
+// upward says whether more is better for a limit.
+func upward(op profiles.Op) bool { return op == profiles.Greater || op == profiles.GreaterEqual }
+
+// further says whether x is worse than y for a limit.
+func further(limit *profiles.Limit, x, y float64) bool {
+	if upward(limit.Op) {
+		return x < y
+	}
+	return x > y
+}
+
+// lostWords says in words what became of the operations that have no latency,
+// or none that could be recorded. It is empty when there are none.
+func lostWords(d *measure.Distribution) string {
+	var words []string
+	for _, lost := range []struct {
+		n    int64
+		what string
+	}{
+		{d.Failed, "failed"}, {d.Missed, "could not be sent"},
+		{d.Unfinished, "did not finish"}, {d.Clamped, "took longer than can be recorded"},
+	} {
+		if lost.n > 0 {
+			words = append(words, fmt.Sprintf("%s %s", grouped(lost.n), lost.what))
+		}
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return "of the operations " + strings.Join(words, ", ")
+}
+
+func average(values []float64) float64 {
+	sum := 0.0
+	for _, x := range values {
+		sum += x
+	}
+	return sum / float64(len(values))
+}
+
+// statOf takes a statistic of one round.
+func statOf(stat profiles.Stat, r measure.Round) (float64, bool) {
+	if stat.Name == profiles.StatValue {
+		if r.Value == nil || finite(*r.Value) == nil {
+			return 0, false
+		}
+		return *r.Value, true
+	}
+	d := r.Distribution
+	if d == nil || d.Count()+d.Lost() == 0 {
+		return 0, false
+	}
+	switch stat.Name {
+	case profiles.StatMax:
+		return longest(d), true
+	case profiles.StatMin:
+		return d.Min(), true
+	case profiles.StatMean:
+		return d.Mean(), true
+	case profiles.StatRate:
+		return d.Rate(r.Elapsed), r.Elapsed > 0
+	}
+	return d.Quantile(stat.Quantile), true
+}
+
+func distributions(rounds []measure.Round) []*measure.Distribution {
+	var ds []*measure.Distribution
+	for _, r := range rounds {
+		if d := r.Distribution; d != nil && d.Count()+d.Lost() > 0 {
+			ds = append(ds, d)
+		}
+	}
+	return ds
+}
+
+func merged(ds []*measure.Distribution) *measure.Distribution {
+	whole := &measure.Distribution{}
+	for _, d := range ds {
+		_ = whole.Merge(d) // fails only when counts overflow, which those of a run cannot
+	}
+	return whole
+}
+
+func (f *Finding) observe(x float64) { f.Observed = finite(x) }
+
+func (f *Finding) interval(i measure.Interval) { f.Low, f.High = finite(i.Low), finite(i.High) }
+
+// finite keeps what JSON can carry and a reader can use.
+func finite(x float64) *float64 {
+	if math.IsNaN(x) || math.IsInf(x, 0) {
+		return nil
+	}
+	return &x
+}
+
+// headroom is the bound over the observed value, or the other way round where
+// more is better. Of a value that was cut it is known only where that breaks the bound.
+func (f *Finding) headroom(limit *profiles.Limit) {
+	if f.Observed == nil || *f.Observed <= 0 || limit.Bound <= 0 {
+		return
+	}
+	ratio := limit.Bound / *f.Observed
+	if upward(limit.Op) {
+		ratio = 1 / ratio
+	}
+	if f.AtLeast && (ratio >= 1 || upward(limit.Op)) {
+		return
+	}
+	f.Headroom = finite(ratio)
+}
