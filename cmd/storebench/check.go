@@ -35,6 +35,7 @@ type checkFlags struct {
 	budget                             time.Duration
 	reserve, failOn                    string
 	besideLiveData, precondition       bool
+	failFast                           bool
 	seed                               uint64
 	raft                               raftFlags
 	out                                outputs
@@ -63,6 +64,7 @@ Exit codes: 0 pass (warnings included), 1 the tool failed or the volume may not 
 measured, 2 usage, 3 fail, 4 inconclusive, 130 interrupted.`,
 		Example: `  storebench check /var/lib/nats
   storebench check /mnt/new --profile quick
+  storebench check /mnt/new --fail-fast -o junit=storage.xml
   storebench check /mnt/new --server-version 2.12.4
   storebench check --nats-config /etc/nats/nats.conf --beside-live-data
   storebench check /mnt/new --nats-server /usr/local/bin/nats-server --place leader,follower
@@ -89,6 +91,7 @@ measured, 2 usage, 3 fail, 4 inconclusive, 130 interrupted.`,
 	flags.StringVar(&f.sync, "sync", "", "sync_interval of the server: default or always")
 	flags.StringArrayVar(&f.set, "set", nil, "set any parameter of any probe, PROBE.PARAMETER=VALUE[,VALUE]; see: storebench probes show PROBE")
 	flags.DurationVar(&f.budget, "budget", 0, "how long the run may take at most; rounds grow and shrink with it (default: the profile's)")
+	flags.BoolVar(&f.failFast, "fail-fast", false, "end at the first failure that no further round can take back: a maximum over its limit, no answer, an I/O error, a volume that does not persist")
 	flags.StringVar(&f.reserve, "reserve", "5%", "room on the volume that is never touched: a size or a share")
 	flags.BoolVar(&f.besideLiveData, "beside-live-data", false, "run beside a live JetStream store: a rate-capped set of steps that stops when it hurts")
 	flags.BoolVar(&f.precondition, "precondition", false, "write the scratch area once before measuring, for volumes that are slow where a block is touched first; takes its own time")
@@ -180,6 +183,7 @@ func (f *checkFlags) request(cmd *cobra.Command, args []string) (*engine.Request
 	}
 	req := &engine.Request{Tool: tool(), Host: engine.Host(), Seed: f.seed}
 	req.Profile, req.Only, req.Skip, req.Budget = profile, f.only, f.skip, f.budget
+	req.FailFast = f.failFast
 	req.BesideLiveData, req.Precondition, req.CPUs = f.besideLiveData, f.precondition, runtime.NumCPU()
 	if f.precondition && f.besideLiveData {
 		return nil, usagef("--precondition writes as fast as it goes, which hurts live data: leave it out beside it")

@@ -26,6 +26,8 @@ type Options struct {
 	Only, Skip []string
 	// Budget is how long the run may take; 0 is the profile's.
 	Budget time.Duration
+	// FailFast ends the run at the first failure that no further round can take back.
+	FailFast bool
 	// BesideLiveData keeps to a rate-capped set of steps.
 	BesideLiveData bool
 	// Precondition writes as much as the rounds may take before the first of

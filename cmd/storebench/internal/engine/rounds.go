@@ -18,6 +18,9 @@ func (e *engine) measure(ctx context.Context) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	e.awaitBaselines(ctx, stop, e.watchAll(stop))
+	if e.failFast(); e.halted != nil {
+		return // the volume is known not to persist
+	}
 	if e.req.Precondition {
 		e.precondition(ctx)
 	}
@@ -160,6 +163,7 @@ func (e *engine) round(ctx context.Context, s *plannedStep) bool {
 	if err != nil {
 		e.failed(ctx, s, err)
 	}
+	e.failFast()
 	return true
 }
 
