@@ -57,12 +57,9 @@ func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) 
 	found := cause.Find(c)
 	found.Evidence = append(found.Evidence, serverLines(c.Rounds)...)
 	f.Cause = &found
-	switch {
-	case found.OfHost():
+	if found.OfHost() {
 		f.Status = Inconclusive
 		f.Reason += fmt.Sprintf("; this machine's %s is to blame, which says nothing of the volume: run it again on a quiet machine", found.Name)
-	case limit.Level == profiles.LevelWarn:
-		f.Status = Warn
 	}
 }
 

@@ -49,7 +49,19 @@ func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step)
 		f.hurry(lost)
 		f.excuse(run, limit, m, lost)
 	}
+	f.level(limit)
 	return f
+}
+
+// level makes a limit at level warn at most a warning, whether it is broken or undecided.
+func (f *Finding) level(limit *profiles.Limit) {
+	switch {
+	case limit.Level != profiles.LevelWarn:
+	case f.Status == Fail:
+		f.Status = Warn
+	case f.Status == Inconclusive && (f.Undecided || f.Cause != nil && f.Cause.OfHost()):
+		f.Status, f.Undecided = Warn, true
+	}
 }
 
 // limitDoubts say why a limit that holds by its figures is no pass all the same; empty

@@ -45,9 +45,9 @@ type Finding struct {
 	Name   string          `json:"name"` // the limit's text, or the rule's name
 	Limit  *profiles.Limit `json:"limit,omitempty"`
 	Status Status          `json:"status"`
-	// Undecided says that there was data and not enough of it: another look
-	// could decide. A limit at level warn that stays undecided weighs as a
-	// warning, the worst that it could have become.
+	// Undecided says that there was data, and not enough of it: another look could
+	// decide. A limit at level warn that is undecided is a warning, the worst that it
+	// could have become, whether too little data or the machine's own trouble left it so.
 	Undecided bool              `json:"undecided,omitempty"`
 	Step      string            `json:"step,omitempty"` // its title
 	Labels    map[string]string `json:"labels,omitempty"`
@@ -70,16 +70,18 @@ type Finding struct {
 	Meaning string `json:"meaning,omitempty"`
 }
 
-// weight is what the finding weighs in the verdict. A limit at level warn for
-// which there was data can be no worse than a warning, whether too little of it
-// or the machine's own trouble left it open.
-func (f Finding) weight() int {
-	open := f.Undecided || f.Cause != nil && f.Cause.OfHost()
-	if f.Status == Inconclusive && open && f.Limit != nil && f.Limit.Level == profiles.LevelWarn {
-		return Warn.weight()
+// Word is the finding's status, and whether it is undecided where the status does not say
+// so.
+func (f Finding) Word() string {
+	if f.Status == Warn && f.Undecided {
+		return "warn, undecided"
 	}
-	return f.Status.weight()
+	return f.Status.String()
 }
+
+// Warned says whether the finding warns of what was found, and not of what could not be
+// decided.
+func (f Finding) Warned() bool { return f.Status == Warn && !f.Undecided }
 
 // Verdict is what a run says of its volume.
 type Verdict struct {
@@ -107,7 +109,7 @@ var byWeight = []Status{Pass, Warn, Inconclusive, Fail}
 func worst(findings []Finding) Status {
 	weight, judged := 0, false
 	for _, f := range findings {
-		weight = max(weight, f.weight())
+		weight = max(weight, f.Status.weight())
 		judged = judged || f.Limit != nil || f.Name == sweptRule
 	}
 	if !judged {

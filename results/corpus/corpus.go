@@ -14,7 +14,6 @@ import (
 	"strings"
 
 	"storebench/internal/cause"
-	"storebench/profiles"
 	"storebench/results"
 )
 
@@ -88,21 +87,17 @@ func (e Entry) Answered(v results.Verdict) Answer {
 		return Expected
 	case right:
 		return Partly
-	case v.Status == results.Inconclusive, v.Status == results.Warn && slices.Contains(e.Want, results.Pass) && !warned(v):
+	case v.Status == results.Inconclusive, v.Status == results.Warn && slices.Contains(e.Want, results.Pass) && !slices.ContainsFunc(v.Findings, results.Finding.Warned):
 		return Undecided
 	}
 	return Wrong
 }
 
-// warned says whether a limit or a rule warns of what was found, and not only of what
-// could not be decided.
-func warned(v results.Verdict) bool {
-	return slices.ContainsFunc(v.Findings, func(f results.Finding) bool { return f.Status == results.Warn })
-}
-
 func (e Entry) named(v results.Verdict, limits []string, want results.Status) bool {
 	for _, name := range limits {
-		if !slices.ContainsFunc(v.Findings, func(f results.Finding) bool { return f.Status == want && strings.HasPrefix(f.Name, name) }) {
+		if !slices.ContainsFunc(v.Findings, func(f results.Finding) bool {
+			return f.Status == want && !f.Undecided && strings.HasPrefix(f.Name, name)
+		}) {
 			return false
 		}
 	}
@@ -118,7 +113,7 @@ func (e Entry) Causes(v results.Verdict) (right, all int) {
 	names := slices.Concat(e.Fails, e.Warns)
 	for _, f := range v.Findings {
 		known := slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(f.Name, name) })
-		judged := f.Status == results.Fail || f.Status == results.Warn && f.Limit != nil && f.Limit.Level == profiles.LevelWarn
+		judged := f.Status == results.Fail || f.Warned()
 		if !judged || !known && len(names) > 0 {
 			continue
 		}

@@ -9,8 +9,8 @@ import (
 // head of an explanation, the verdict, the outcome of a comparison. Colour is a coat on the finished
 // text, so that a terminal and a file hold the same words in the same columns.
 var statusPlaces = []*regexp.Regexp{
-	regexp.MustCompile(`(?m)^(  \S.*  )(pass|warn|fail|inconclusive)((?:  .*)?)$`),
-	regexp.MustCompile(`(?m)^()(PASS|WARN|FAIL|INCONCLUSIVE)(  .*)$`),
+	regexp.MustCompile(`(?m)^(  \S.*  )(pass|warn|fail|inconclusive)((?:, undecided)?(?:  .*)?)$`),
+	regexp.MustCompile(`(?m)^()(PASS|WARN|FAIL|INCONCLUSIVE)((?:, UNDECIDED)?  .*)$`),
 	regexp.MustCompile(`(?m)^((?:VERDICT|RESULT )   (?:PARTIAL )?)(PASS|WARN|FAIL|INCONCLUSIVE)(:.*)$`),
 	regexp.MustCompile(`(?m)^(  \S.*  )(better|worse|REGRESSION)()$`),
 }

@@ -133,7 +133,7 @@ func newHTMLReport(r Report) (*htmlReport, error) {
 		Matrices: htmlMatrices(run), Found: findingsOfSweep(r), Memory: memoryTable(run), Facts: htmlLines(factLines(run)), Notes: caveats(r), Unseen: results.Unseen(run),
 	}
 	for _, f := range withStatus(r.Verdict.Findings, results.Fail, results.Inconclusive, results.Warn) {
-		page.Failures = append(page.Failures, htmlFinding{f.Status.String(), f.Status.String(), f.Name, htmlLines(findingLines(f))})
+		page.Failures = append(page.Failures, htmlFinding{f.Status.String(), f.Word(), f.Name, htmlLines(findingLines(f))})
 	}
 	page.Steps, page.Charts = htmlSteps(run)
 	if len(page.Charts) > 0 {
@@ -196,7 +196,7 @@ func htmlLimits(r Report) []htmlCards {
 }
 
 func newCard(f results.Finding, note string) htmlCard {
-	c := htmlCard{Class: f.Status.String(), Status: f.Status.String(), Name: f.Name, Observed: observed(f), Interval: interval(f), Note: note}
+	c := htmlCard{Class: f.Status.String(), Status: f.Word(), Name: f.Name, Observed: observed(f), Interval: interval(f), Note: note}
 	if f.Headroom != nil {
 		c.Headroom = &htmlHeadroom{headroom(f), headroomWidth(*f.Headroom)}
 	}

@@ -40,7 +40,7 @@ func markdownLimits(w io.Writer, r Report) {
 	t := newMarkdownTable("status", "limit", "at", "observed", "within (95 %)", "headroom")
 	for _, group := range byStep(r.Verdict.Findings) {
 		for _, f := range group {
-			t.row(strong(f.Status), code(f.Name), plain(where(f)), plain(observed(f)), plain(interval(f)), plain(headroom(f)))
+			t.row(strong(f), code(f.Name), plain(where(f)), plain(observed(f)), plain(interval(f)), plain(headroom(f)))
 		}
 	}
 	for _, f := range r.Verdict.Informative {
@@ -50,15 +50,15 @@ func markdownLimits(w io.Writer, r Report) {
 }
 
 // strong makes what does not hold stand out.
-func strong(s results.Status) string {
-	if s == results.Pass {
-		return s.String()
+func strong(f results.Finding) string {
+	if f.Status == results.Pass {
+		return f.Word()
 	}
-	return "**" + s.String() + "**"
+	return "**" + f.Word() + "**"
 }
 
 func markdownFinding(w io.Writer, f results.Finding) {
-	fmt.Fprintf(w, "\n**%s** %s\n\n", strings.ToUpper(f.Status.String()), code(f.Name))
+	fmt.Fprintf(w, "\n**%s** %s\n\n", strings.ToUpper(f.Word()), code(f.Name))
 	for _, line := range findingLines(f) {
 		fmt.Fprintf(w, "- %s: %s\n", line.name, plain(line.value))
 	}

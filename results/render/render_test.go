@@ -191,16 +191,17 @@ func TestJSONReadsBack(t *testing.T) {
 	}
 }
 
-// TestWarnSentence: a warning for nothing but an open limit does not say that a figure
-// was bad.
+// TestWarnSentence: a warning for nothing but what could not be decided does not say that
+// a figure was bad.
 func TestWarnSentence(t *testing.T) {
-	for status, want := range map[results.Status]string{
-		results.Warn:         "qualified for profile small, outside of what a healthy node shows",
-		results.Inconclusive: "qualified for profile small; a limit at level warn stayed open",
+	for undecided, want := range map[bool]string{
+		false: "qualified for profile small, outside of what a healthy node shows",
+		true:  "qualified for profile small; 1 warning limit could not be decided",
 	} {
-		r := Report{Run: warned(t), Verdict: results.Verdict{Status: results.Warn, Findings: []results.Finding{{Status: results.Pass}, {Status: status}}}}
+		f := results.Finding{Status: results.Warn, Undecided: undecided}
+		r := Report{Run: warned(t), Verdict: results.Verdict{Status: results.Warn, Findings: []results.Finding{{Status: results.Pass}, f}}}
 		if got := sentence(r); got != want {
-			t.Errorf("with a finding that is %s: %q, want %q", status, got, want)
+			t.Errorf("undecided %v: %q, want %q", undecided, got, want)
 		}
 	}
 }

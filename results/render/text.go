@@ -384,7 +384,7 @@ func writeLimits(w io.Writer, r Report) {
 	for _, group := range byStep(r.Verdict.Findings) {
 		s.line("", heading(group))
 		for _, f := range group {
-			s.row("  "+f.Name, f.Status.String(), observed(f), interval(f), headroom(f))
+			s.row("  "+f.Name, f.Word(), observed(f), interval(f), headroom(f))
 		}
 	}
 	s.write(w)
@@ -614,7 +614,7 @@ func withStatus(findings []results.Finding, statuses ...results.Status) []result
 }
 
 func writeFailure(w io.Writer, f results.Finding) {
-	fmt.Fprintf(w, "\n%s  %s\n", strings.ToUpper(f.Status.String()), f.Name)
+	fmt.Fprintf(w, "\n%s  %s\n", strings.ToUpper(f.Word()), f.Name)
 	for _, l := range findingLines(f) {
 		paragraph(w, "", fmt.Sprintf("  %-9s ", l.name), l.value)
 	}
@@ -711,8 +711,9 @@ func sentence(r Report) string {
 		return "this run cannot tell whether the volume sustains what " + asked + " asks"
 	case v.Partial:
 		return fmt.Sprintf("what was judged holds, and %s not judged", wereCounted(len(v.Skipped), "limit"))
-	case v.Status == results.Warn && !slices.ContainsFunc(v.Findings, func(f results.Finding) bool { return f.Status == results.Warn }):
-		return "qualified for " + asked + "; a limit at level warn stayed open"
+	case v.Status == results.Warn && !slices.ContainsFunc(v.Findings, results.Finding.Warned):
+		n := len(withStatus(v.Findings, results.Warn))
+		return fmt.Sprintf("qualified for %s; %s could not be decided", asked, counted(n, "warning limit"))
 	case v.Status == results.Warn:
 		return "qualified for " + asked + ", outside of what a healthy node shows"
 	}

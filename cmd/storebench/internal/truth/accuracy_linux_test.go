@@ -145,7 +145,7 @@ func keep(path string, one any) error {
 }
 
 // stayedOpen says that a volume which may pass got a warning for nothing but a limit at
-// level warn that stayed open. The exit code is a pass's.
+// level warn that is undecided. The exit code is a pass's.
 func (one tried) stayedOpen(row truth) bool {
 	return one.Status == results.Warn && len(one.Decided) == 0 && slices.Contains(row.want, results.Pass)
 }

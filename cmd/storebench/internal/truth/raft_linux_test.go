@@ -163,7 +163,7 @@ func (q question) answer(t *testing.T) told {
 // namesOf are the limits and rules with a status.
 func namesOf(v results.Verdict, status results.Status) (names []string) {
 	for _, f := range v.Findings {
-		if f.Status == status && !slices.Contains(names, f.Name) {
+		if f.Status == status && !(status == results.Warn && f.Undecided) && !slices.Contains(names, f.Name) {
 			names = append(names, f.Name)
 		}
 	}

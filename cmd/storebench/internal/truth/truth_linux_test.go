@@ -242,7 +242,7 @@ func (a answer) wrong(row truth) []string {
 	}
 	for want, names := range map[results.Status][]string{results.Fail: row.fails, results.Warn: row.warns} {
 		for _, name := range names {
-			if f, ok := a.finding(name); !ok || f.Status != want {
+			if f, ok := a.finding(name); !ok || f.Status != want || f.Undecided {
 				all = append(all, fmt.Sprintf("%s is %s (%s), want %s", name, f.Status, f.Reason, want))
 			}
 		}
