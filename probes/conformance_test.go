@@ -108,9 +108,20 @@ func TestInfo(t *testing.T) {
 			if m.Help == "" || !slices.Contains(units, m.Unit) {
 				t.Errorf("metric %s: help %q, unit %q", m.Name, m.Help, m.Unit)
 			}
+			if text, has := probes.Value(newProbe(t, name), m.Until); m.Until != "" && (!has || !isDuration(text)) {
+				t.Errorf("metric %s is given up after the parameter %q, which is no duration of the probe", m.Name, m.Until)
+			}
+			if late := strings.HasSuffix(m.Name, "_late"); late != (m.Kind == measure.Harness) {
+				t.Errorf("metric %s has the kind %q", m.Name, m.Kind)
+			}
 			seen[m.Name] = true
 		}
 	})
+}
+
+func isDuration(text string) bool {
+	_, err := time.ParseDuration(text)
+	return err == nil
 }
 
 // hasGroup says whether a probe runs a Raft group, with these parameters or others.
