@@ -21,20 +21,23 @@ type known struct{ low, high float64 }
 
 // estimate holds a limit's statistic against rounds.
 func (f *Finding) estimate(limit *profiles.Limit, m measure.Measurement, step Step) {
+	tooLittle := false // data, whatever became of the operations that were given up
 	switch limit.Stat.Name {
 	case profiles.StatQuantile:
-		f.quantile(limit, m.Rounds)
+		tooLittle = f.quantile(limit, m.Rounds)
 	case profiles.StatMax, profiles.StatValue:
 		f.everyRound(limit, m.Rounds)
 	case profiles.StatMin, profiles.StatMean, profiles.StatRate:
 		if limit.Stat.Name == profiles.StatRate {
 			f.Unit = measure.PerSecond
 		}
-		f.overRounds(limit, m.Rounds)
+		tooLittle = f.overRounds(limit, m.Rounds)
 	default:
 		f.Reason = fmt.Sprintf("the statistic %q is unknown to this program", limit.Stat.Name)
 	}
-	f.givenUp(limit, m, step)
+	if !tooLittle {
+		f.givenUp(limit, m, step)
+	}
 }
 
 // decide sets the status from what is certain about a bound.
@@ -49,12 +52,13 @@ func (f *Finding) decide(holds, broken bool, undecided string) {
 	}
 }
 
-// quantile judges p99 < B as: the share of operations beyond B is at most 1 %.
-func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) {
+// quantile judges p99 < B as: the share of operations beyond B is at most 1 %. It says
+// whether there are too few of them to tell, whatever became of those that were given up.
+func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) (tooLittle bool) {
 	ds := distributions(rounds)
 	if len(ds) == 0 {
 		f.Reason = "no data: no operation was measured"
-		return
+		return false
 	}
 	q := limit.Stat.Quantile
 	whole := merged(ds)
@@ -64,16 +68,27 @@ func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) {
 	share, effective, beyond := measure.ShareBeyond(ds, limit.Bound)
 	f.Effective = effective
 	allowed := 1 - q
-	holds, broken := share.High <= allowed, share.Low > allowed
-	if upward(limit.Op) {
-		holds, broken = share.Low >= allowed, share.High < allowed
+	kept := func(share measure.Interval) (holds, broken bool) {
+		if upward(limit.Op) {
+			return share.Low >= allowed, share.High < allowed
+		}
+		return share.High <= allowed, share.Low > allowed
 	}
+	holds, broken := kept(share)
 	f.decide(holds, broken, fmt.Sprintf(
 		"too few independent operations to tell: %.2f %% of them lie beyond, between %.2f %% and %.2f %% with 97.5 %% confidence a side, %.2f %% may (%.0f effective operations)",
 		100*beyond, 100*share.Low, 100*share.High, 100*allowed, effective))
 	if told := lostWords(whole); told != "" {
 		f.Reason += fmt.Sprintf("; %s, which counts as beyond", told)
 	}
+	certain, possible := whole.Exceeding(limit.Bound)
+	for _, n := range []int64{certain, possible} { // had they ended in time, or had none
+		part := float64(n) / float64(whole.Count()+whole.Lost())
+		if holds, broken := kept(measure.BinomialInterval(part*effective, effective)); holds || broken {
+			return false
+		}
+	}
+	return true
 }
 
 // everyRound judges statistics that must hold in each round: the longest operation, and
@@ -112,8 +127,9 @@ func (f *Finding) everyRound(limit *profiles.Limit, rounds []measure.Round) {
 	f.stalls(rounds)
 }
 
-// overRounds judges a statistic by its t-interval over the rounds.
-func (f *Finding) overRounds(limit *profiles.Limit, rounds []measure.Round) {
+// overRounds judges a statistic by its t-interval over the rounds. It says whether the
+// rounds are too few to tell, whatever became of the operations that were given up.
+func (f *Finding) overRounds(limit *profiles.Limit, rounds []measure.Round) (tooLittle bool) {
 	var values, low, high []float64
 	for _, r := range rounds {
 		if x, ok := statOf(limit.Stat, r); ok {
@@ -123,7 +139,7 @@ func (f *Finding) overRounds(limit *profiles.Limit, rounds []measure.Round) {
 	}
 	if len(values) == 0 {
 		f.Reason = "no data: no round measured this"
-		return
+		return false
 	}
 	f.observe(average(values))
 	interval := measure.Interval{
@@ -140,12 +156,14 @@ func (f *Finding) overRounds(limit *profiles.Limit, rounds []measure.Round) {
 	told := lostWords(whole)
 	if told == "" || limit.Stat.Name == profiles.StatRate {
 		f.decide(holds, broken, fmt.Sprintf("the interval over %s lies on both sides of the bound", counted(len(values), "round")))
-		return
+		return true
 	}
 	broken = broken || limit.Stat.Name == profiles.StatMean && beyondEveryBound(whole)
 	f.decide(holds && !broken, broken, "")
 	f.AtLeast = f.Observed != nil && limit.Stat.Name == profiles.StatMean
 	f.Reason = told + ", which counts as beyond"
+	ended := measure.MeanInterval(low) // had they ended when they were given up
+	return limit.Holds(ended.Low) != limit.Holds(ended.High)
 }
 
 // beyondEveryBound says whether operations of a round failed, could not be sent, or took

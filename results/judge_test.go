@@ -355,6 +355,33 @@ func TestJudgeGivenUp(t *testing.T) {
 	}
 }
 
+// TestJudgeTooLittleData: where data are too few whatever became of an operation that was
+// given up, another look could decide, and the reason does not blame that operation.
+func TestJudgeTooLittleData(t *testing.T) {
+	for limit, took := range map[string][2]time.Duration{
+		"disk.write p99 < 10ms":  {ms, ms},
+		"disk.write mean < 10ms": {9 * ms, 12 * ms},
+	} {
+		last := lost(latencies(ops{100, took[1]}), func(d *measure.Distribution) { d.GiveUp(1, 0.001, 1) })
+		f := Judge(runOf(t, append(times(2, latencies(ops{100, took[0]})), last), limit)).Findings[0]
+		if f.Status != Inconclusive || !f.Undecided || strings.Contains(f.Reason, "the bound lies beyond that") {
+			t.Errorf("%s: %s, undecided %v: %s", limit, f.Status, f.Undecided, f.Reason)
+		}
+	}
+}
+
+// TestJudgeExcusesNothingByNothing: where nothing was withheld no machine is to blame, not
+// for the limit that asks for slow operations, and not for one just at the bound.
+func TestJudgeExcusesNothingByNothing(t *testing.T) {
+	for _, limit := range []string{"disk.write max > 10ms", "disk.write max < 1ms"} {
+		fast := latencies(ops{1000, ms})
+		fast.Context.Withheld = &measure.Withheld{Start: started, Width: .1, Seen: []string{"steal"}}
+		if f := Judge(runOf(t, times(3, fast), limit)).Findings[0]; f.Status != Fail || f.Cause.OfHost() {
+			t.Errorf("%s: %s by %v", limit, f.Status, f.Cause)
+		}
+	}
+}
+
 // TestJudgeRun changes a run that passes and holds what the verdict becomes.
 func TestJudgeRun(t *testing.T) {
 	noCPU := measure.Context{CPU: &measure.CPU{Steal: .7}}

@@ -199,14 +199,16 @@ func cpu(c Case) (Cause, bool) {
 // longest operations, had they been given back the time that this machine withheld from
 // its threads while they were under way.
 func (c Case) keptIfGivenBack() bool {
-	return every(c.Rounds, func(r measure.Round) bool { return r.GivenBack(c.Bound) <= c.Bound })
+	return every(c.Rounds, func(r measure.Round) bool { return r.GivenBack(c.Bound) < c.Bound })
 }
 
 // answered says whether the rounds know when the machine withheld its processors, and how
-// long each operation beyond the bound took. Then what was lost in the mean of a round says
-// nothing of its longest operation.
+// long each operation at the bound or beyond it took, of which each has one. Then what was
+// lost in the mean of a round says nothing of its longest operation.
 func (c Case) answered() bool {
-	known := func(r measure.Round) bool { return !math.IsInf(r.GivenBack(c.Bound), 1) }
+	known := func(r measure.Round) bool {
+		return longest(r) >= c.Bound && !math.IsInf(r.GivenBack(c.Bound), 1)
+	}
 	return c.Kind == Longest && len(c.Rounds) > 0 && every(c.Rounds, known)
 }
 
@@ -214,7 +216,7 @@ func (c Case) answered() bool {
 func (c Case) withheld() (evidence []string) {
 	seconds, slices, elapsed, longest := 0.0, 0, 0.0, 0.0
 	for _, r := range c.Rounds {
-		s, n := r.Context.Withheld.Total()
+		s, n := r.Context.Withheld.Between(r.Start, 0, r.Elapsed)
 		seconds, slices, elapsed = seconds+s, slices+n, elapsed+r.Elapsed
 		longest = max(longest, r.GivenBack(c.Bound))
 	}

@@ -43,6 +43,12 @@ func TestLongestGivenBack(t *testing.T) {
 		{"one more never ended", round(during), func(r *measure.Round) { r.Distribution.GiveUp(10, 3, 1); r.Context.CPU.Steal = .1 }, Unknown},
 		{"one more failed", round(during), func(r *measure.Round) { r.Distribution.Failed, r.Context.CPU.Steal = 1, .1 }, Unknown},
 		{"one more was given up before the bound", round(during), func(r *measure.Round) { r.Distribution.GiveUp(10, 0.05, 1) }, CPU},
+		{"no operation is as long as the bound", round(during), func(r *measure.Round) {
+			r.Distribution, r.Context.CPU.Steal = latencies(50*time.Millisecond), 0
+		}, Unknown},
+		{"one is just as long as the bound, and nothing was withheld", round(), func(r *measure.Round) {
+			r.Distribution, r.Context.CPU.Steal = latencies(100*time.Millisecond), 0
+		}, Unknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			if tt.change != nil {
@@ -57,4 +63,12 @@ func TestLongestGivenBack(t *testing.T) {
 			}
 		})
 	}
+}
+
+func latencies(all ...time.Duration) *measure.Distribution {
+	r := measure.NewRecorder(1, 10*time.Second)
+	for _, took := range all {
+		r.Shard(0).Record(5*time.Second, took)
+	}
+	return r.Distribution()
 }

@@ -209,9 +209,9 @@ func TestIntervalCoversTheTrueShare(t *testing.T) {
 func TestLostOperationsAreBeyondEveryBound(t *testing.T) {
 	random := rand.New(rand.NewPCG(4, 4))
 	for name, lose := range map[string]func(*Distribution){
-		"failed":     func(d *Distribution) { d.Failed = 300 },
-		"missed":     func(d *Distribution) { d.Missed = 300 },
-		"unfinished": func(d *Distribution) { d.Unfinished = 300 },
+		"failed":   func(d *Distribution) { d.Failed = 300 },
+		"missed":   func(d *Distribution) { d.Missed = 300 },
+		"given up": func(d *Distribution) { d.GiveUp(2, 1, 300) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			all := simulate(5, func(int, int) time.Duration { return body(random) })
@@ -226,6 +226,23 @@ func TestLostOperationsAreBeyondEveryBound(t *testing.T) {
 				t.Errorf("p99 is in %v, want no upper end", i)
 			}
 		})
+	}
+}
+
+// What was given up before a bound may have kept it: the share beyond has an end for each.
+func TestGivenUpBeforeTheBoundMayHaveKeptIt(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 5))
+	all := simulate(5, func(int, int) time.Duration { return body(random) })
+	for i, d := range all {
+		if i%2 == 0 {
+			d.GiveUp(2, 0.9, 300)
+		} else {
+			d.Unfinished += 300 // of these no time is known
+		}
+	}
+	share, _, observed := ShareBeyond(all, 1)
+	if observed != 300.0/1800 || share.Low != 0 || share.High < 300.0/1800 {
+		t.Errorf("observed %v in %v, want a sixth at most and none at least", observed, share)
 	}
 }
 

@@ -28,7 +28,7 @@ type withheldCounters struct {
 
 const (
 	// napping is how long the sentinel sleeps at a time.
-	napping = 2 * time.Millisecond
+	napping = 5 * time.Millisecond
 	// punctual is how late it is woken on an idle machine, at most.
 	punctual = 500 * time.Microsecond
 )

@@ -50,12 +50,12 @@ func TestWithheldFromTheKernelsCounters(t *testing.T) {
 	if diff := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-9), cmpopts.IgnoreFields(Withheld{}, "Start")); diff != "" {
 		t.Error(diff)
 	}
-	if all, n := got.Total(); n != 3 || all < 0.0799 || all > 0.0801 {
+	if all, n := got.Between(start, 0, 10); n != 3 || all < 0.0799 || all > 0.0801 {
 		t.Errorf("%v s withheld in %d slices, want 0.08 in 3", all, n)
 	}
 	round := start.Add(300 * time.Millisecond)
 	for _, span := range []struct{ from, to, want float64 }{{0, 0.1, 0.04}, {0.1, 0.2, 0}, {0.25, 0.35, 0.04}, {5, 6, 0}} {
-		if at := got.At(round, span.from, span.to); at < span.want-1e-9 || at > span.want+1e-9 {
+		if at, _ := got.Between(round, span.from, span.to); at < span.want-1e-9 || at > span.want+1e-9 {
 			t.Errorf("%v s withheld from %v to %v, want %v", at, span.from, span.to, span.want)
 		}
 	}
