@@ -35,6 +35,8 @@ const (
 	Beside             // others that run beside each other
 )
 
+const runPrefix = "slowtest-" // of the directory of a run
+
 func run(tests func() int, turn Turn) int {
 	if slices.Contains(os.Args, "-test.fuzzworker") {
 		return tests() // the process that fuzzes has the turn
@@ -45,7 +47,11 @@ func run(tests func() int, turn Turn) int {
 			return 1
 		}
 	}
-	dir, err := os.MkdirTemp("", "slowtest-")
+	if err := clearKilled(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	dir, err := newDir()
 	if err == nil {
 		err = os.Setenv("TMPDIR", dir)
 	}
@@ -59,6 +65,20 @@ func run(tests func() int, turn Turn) int {
 		return 1
 	}
 	return code
+}
+
+// newDir makes the directory of a run and claims it. Another run may take it for one
+// of a killed run between the two.
+func newDir() (dir string, err error) {
+	for range 10 {
+		if dir, err = os.MkdirTemp("", runPrefix); err != nil {
+			return "", err
+		}
+		if err = claim(dir); err == nil {
+			return dir, nil
+		}
+	}
+	return "", err
 }
 
 // Leftovers looks for mounts and loop devices below dir. Where there is no

@@ -97,7 +97,8 @@ func TestMemoryIsNoVolume(t *testing.T) {
 func TestStallFails(t *testing.T) {
 	volume := slowtest.Block(t, slowvolume.BlockConfig{FS: "ext4", Size: 1 << 30, Dir: t.TempDir(), Faults: slowtest.Faults(t, "stall 5s every 8s")})
 	programtest.Ask(t, func(doc string) programtest.Outcome {
-		return programtest.Run(t, "check", volume.Path(), "--only", "raw-sync,term-vote", "--skip", "election-storm*,raw-sync-*", "-o", "text", "-o", "json="+doc)
+		return programtest.Run(t, "check", volume.Path(), "--only", "raw-sync,term-vote", "--skip", "election-storm*,raw-sync-*",
+			"--limit", "term-vote.write max < 2s", "-o", "text", "-o", "json="+doc) // whichever step the stalls meet
 	}, func(a programtest.Answer) []string {
 		wrong, stalled := a.Exits(3), false
 		for _, f := range a.Run.Verdict.Findings {
