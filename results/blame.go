@@ -58,7 +58,7 @@ func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) 
 	found.Evidence = append(found.Evidence, serverLines(c.Rounds)...)
 	f.Cause = &found
 	if found.OfHost() {
-		f.Status = Inconclusive
+		f.Status, f.Undecided = Inconclusive, c.Undisturbed != nil // quieter rounds may decide it
 		f.Reason += fmt.Sprintf("; this machine's %s is to blame, which says nothing of the volume: run it again on a quiet machine", found.Name)
 	}
 }
@@ -114,7 +114,7 @@ func (f *Finding) caseOf(run *Run, limit *profiles.Limit, m measure.Measurement)
 	}
 	switch limit.Stat.Name {
 	case profiles.StatQuantile:
-		c.Kind = cause.Share
+		c.Kind, c.Undisturbed = cause.Share, quietShare(limit, m.Rounds)
 	case profiles.StatMax:
 		c.Kind = cause.Longest
 		if m.Kind == measure.Whole {
@@ -126,6 +126,18 @@ func (f *Finding) caseOf(run *Run, limit *profiles.Limit, m measure.Measurement)
 		}
 	}
 	return c
+}
+
+// quietShare is what the operations of all rounds that the machine did not disturb say of
+// a limit; nil where that was not observed in each.
+func quietShare(limit *profiles.Limit, rounds []measure.Round) *cause.Undisturbed {
+	for _, r := range rounds {
+		if r.Distribution != nil && r.Context.Withheld == nil {
+			return nil
+		}
+	}
+	kept, aside := undisturbed(limit, rounds)
+	return &cause.Undisturbed{Breaks: shareBeyond(limit, kept).broken, Aside: aside}
 }
 
 // throughout says whether most operations are beyond a bound in most rounds.

@@ -54,41 +54,98 @@ func (f *Finding) decide(holds, broken bool, undecided string) {
 
 // quantile judges p99 < B as: the share of operations beyond B is at most 1 %. It says
 // whether there are too few of them to tell, whatever became of those that were given up.
+// Where all operations do not show that it holds, those that the machine did not disturb
+// may: it makes operations slower, never quicker.
 func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) (tooLittle bool) {
 	ds := distributions(rounds)
 	if len(ds) == 0 {
 		f.Reason = "no data: no operation was measured"
 		return false
 	}
-	q := limit.Stat.Quantile
-	whole := merged(ds)
-	f.observeQuantile(whole, q)
-	interval := measure.QuantileInterval(ds, q)
-	f.interval(interval)
-	share, effective, beyond := measure.ShareBeyond(ds, limit.Bound)
-	f.Effective = effective
-	allowed := 1 - q
+	all := shareBeyond(limit, ds)
+	kept, aside := undisturbed(limit, rounds)
+	quiet := all
+	if aside.Operations > 0 && !upward(limit.Op) {
+		quiet = shareBeyond(limit, kept)
+	}
+	if quiet.holds && !all.holds {
+		quantile, _ := quantileOf(merged(ds), limit.Stat.Quantile)
+		f.tellQuantile(limit, kept, quiet)
+		f.Reason += fmt.Sprintf("; %s, and with them %v is %.3g ms", asideWords(aside), limit.Stat, 1e3*quantile)
+		return false
+	}
+	f.tellQuantile(limit, ds, all)
+	if f.Status == Inconclusive && aside.Operations > 0 {
+		f.Reason += "; " + asideWords(aside)
+		if quiet.effective > 0 {
+			f.Reason += fmt.Sprintf(", and of the others %.2f %% lie beyond (%.0f effective operations)", 100*quiet.observed, quiet.effective)
+		}
+	}
+	return all.tooLittle
+}
+
+// beyondShare is what share of operations is beyond a bound, and what that says.
+type beyondShare struct {
+	measure.Interval
+	effective, observed float64
+	holds, broken       bool
+	tooLittle           bool // data, whatever became of the operations that were given up
+}
+
+// shareBeyond holds operations against a limit on a quantile.
+func shareBeyond(limit *profiles.Limit, ds []*measure.Distribution) beyondShare {
+	s := beyondShare{tooLittle: true}
+	s.Interval, s.effective, s.observed = measure.ShareBeyond(ds, limit.Bound)
+	allowed := 1 - limit.Stat.Quantile
 	kept := func(share measure.Interval) (holds, broken bool) {
 		if upward(limit.Op) {
 			return share.Low >= allowed, share.High < allowed
 		}
 		return share.High <= allowed, share.Low > allowed
 	}
-	holds, broken := kept(share)
-	f.decide(holds, broken, fmt.Sprintf(
-		"too few independent operations to tell: %.2f %% of them lie beyond, between %.2f %% and %.2f %% with 97.5 %% confidence a side, %.2f %% may (%.0f effective operations)",
-		100*beyond, 100*share.Low, 100*share.High, 100*allowed, effective))
-	if told := lostWords(whole); told != "" {
-		f.Reason += fmt.Sprintf("; %s, which counts as beyond", told)
-	}
+	s.holds, s.broken = kept(s.Interval)
+	whole := merged(ds)
 	certain, possible := whole.Exceeding(limit.Bound)
 	for _, n := range []int64{certain, possible} { // had they ended in time, or had none
 		part := float64(n) / float64(whole.Count()+whole.Lost())
-		if holds, broken := kept(measure.BinomialInterval(part*effective, effective)); holds || broken {
-			return false
+		if holds, broken := kept(measure.BinomialInterval(part*s.effective, s.effective)); holds || broken {
+			s.tooLittle = false
 		}
 	}
-	return true
+	return s
+}
+
+// tellQuantile sets the finding by a share of operations.
+func (f *Finding) tellQuantile(limit *profiles.Limit, ds []*measure.Distribution, s beyondShare) {
+	whole := merged(ds)
+	f.observeQuantile(whole, limit.Stat.Quantile)
+	f.interval(measure.QuantileInterval(ds, limit.Stat.Quantile))
+	f.Effective = s.effective
+	f.decide(s.holds, s.broken, fmt.Sprintf(
+		"too few independent operations to tell: %.2f %% of them lie beyond, between %.2f %% and %.2f %% with 97.5 %% confidence a side, %.2f %% may (%.0f effective operations)",
+		100*s.observed, 100*s.Low, 100*s.High, 100*(1-limit.Stat.Quantile), s.effective))
+	if told := lostWords(whole); told != "" {
+		f.Reason += fmt.Sprintf("; %s, which counts as beyond", told)
+	}
+}
+
+// undisturbed are the operations of rounds that the machine did not disturb, and what
+// was set aside for it.
+func undisturbed(limit *profiles.Limit, rounds []measure.Round) (kept []*measure.Distribution, aside measure.Aside) {
+	for _, r := range rounds {
+		d, one := r.Undisturbed(limit.Bound)
+		if d != nil && d.Count()+d.Lost() > 0 {
+			kept = append(kept, d)
+		}
+		aside.Add(one)
+	}
+	return kept, aside
+}
+
+// asideWords says what was set aside.
+func asideWords(a measure.Aside) string {
+	return fmt.Sprintf("%s of %s operations are set aside: this machine withheld its processors for %.2f s in %s of the clock",
+		grouped(a.Operations), grouped(a.Of), a.Seconds, counted(a.Slices, "slice"))
 }
 
 // everyRound judges statistics that must hold in each round: the longest operation, and

@@ -51,9 +51,19 @@ type Case struct {
 	// Throughout says that most operations are beyond the bound in most of all
 	// rounds, those that are not in Rounds included.
 	Throughout bool
+	// Undisturbed is, of a share, what the operations that the machine did not disturb
+	// say; nil where nobody observed that.
+	Undisturbed *Undisturbed
 	// Shortfall is how many times the observed value is worse than the bound;
 	// it may be infinite.
 	Shortfall float64
+}
+
+// Undisturbed says whether a bound is broken by the operations that the machine did not
+// disturb, and what was set aside.
+type Undisturbed struct {
+	Breaks bool
+	Aside  measure.Aside
 }
 
 // Kind is what about the operations is to be explained.
@@ -117,7 +127,8 @@ func Find(c Case) Cause {
 // from us. Who would blame the volume for it?
 func maybeCPU(c Case) (Cause, bool) {
 	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
-	may := c.Kind == Share && !c.Throughout || c.Kind == Longest && !c.answered() && c.within(float64(c.CPUs))
+	may := c.Kind == Share && !c.Throughout && !c.answered() ||
+		c.Kind == Longest && (!c.answered() || lost >= CPUMuch) && c.within(float64(c.CPUs)) // threads that serve the volume wait, too
 	if !may || lost < cpuLost || lost < CPUMuch && !every(c.Rounds, timed) {
 		return Cause{}, false
 	}
@@ -195,25 +206,39 @@ func cpu(c Case) (Cause, bool) {
 	return Cause{CPU, evidence}, true
 }
 
-// keptIfGivenBack says whether in every round the bound would have been kept by the
-// longest operations, had they been given back the time that this machine withheld from
-// its threads while they were under way.
+// answered says whether it was observed when the machine withheld its processors, so that
+// what is slow can be held against what was withheld at the same moment. Then what was
+// lost in the mean of a round says nothing more.
+func (c Case) answered() bool {
+	switch c.Kind {
+	case Share:
+		return c.Undisturbed != nil
+	case Longest: // each round has one at the bound or beyond it, whose time is known
+		known := func(r measure.Round) bool {
+			return longest(r) >= c.Bound && !math.IsInf(r.GivenBack(c.Bound), 1)
+		}
+		return len(c.Rounds) > 0 && every(c.Rounds, known)
+	}
+	return false
+}
+
+// keptIfGivenBack says, where that is answered, whether the bound would have been kept,
+// or nobody knows better, with the time given back that this machine withheld: by the
+// longest operations of every round, or by all that were not disturbed.
 func (c Case) keptIfGivenBack() bool {
+	if c.Kind == Share {
+		return !c.Undisturbed.Breaks
+	}
 	return every(c.Rounds, func(r measure.Round) bool { return r.GivenBack(c.Bound) < c.Bound })
 }
 
-// answered says whether the rounds know when the machine withheld its processors, and how
-// long each operation at the bound or beyond it took, of which each has one. Then what was
-// lost in the mean of a round says nothing of its longest operation.
-func (c Case) answered() bool {
-	known := func(r measure.Round) bool {
-		return longest(r) >= c.Bound && !math.IsInf(r.GivenBack(c.Bound), 1)
-	}
-	return c.Kind == Longest && len(c.Rounds) > 0 && every(c.Rounds, known)
-}
-
-// withheld tells what the rounds were given back.
+// withheld tells what was given back.
 func (c Case) withheld() (evidence []string) {
+	if c.Kind == Share {
+		a := c.Undisturbed.Aside
+		return []string{fmt.Sprintf("this machine withheld its processors for %.2f s in %d slices of the clock, in which %d of %d operations ended; the others do not show that the bound is broken",
+			a.Seconds, a.Slices, a.Operations, a.Of)}
+	}
 	seconds, slices, elapsed, longest := 0.0, 0, 0.0, 0.0
 	for _, r := range c.Rounds {
 		s, n := r.Context.Withheld.Between(r.Start, 0, r.Elapsed)

@@ -20,7 +20,7 @@ func TestLongestGivenBack(t *testing.T) {
 		return measure.Round{
 			Start: start, Elapsed: 10, Distribution: r.Distribution(),
 			Context: measure.Context{
-				CPU:      &measure.CPU{Steal: .5}, // the mean of the round decides nothing
+				CPU:      &measure.CPU{Steal: .1}, // by the mean it would be excused
 				Withheld: &measure.Withheld{Start: start, Width: .1, Slices: withheld, Seen: []string{"steal"}},
 			},
 		}
@@ -36,12 +36,13 @@ func TestLongestGivenBack(t *testing.T) {
 		{"withheld at another time", round(measure.WithheldSlice{Index: 20, Steal: .1}), nil, Unknown},
 		{"too little was withheld", round(measure.WithheldSlice{Index: 49, Steal: .04, Late: .04, Threads: .03}), nil, Unknown},
 		{"nothing was withheld", round(), nil, Unknown},
+		{"much was lost in the mean, and nothing else was seen", round(), func(r *measure.Round) { r.Context.CPU.Steal = .5 }, CPU},
 		{"the device explains it alone", round(during), func(r *measure.Round) {
 			r.Context.CPU.Steal = 0
 			r.Context.Device = &measure.Device{Name: "vdb", Busy: .9, FlushSeconds: .14}
 		}, Device},
-		{"one more never ended", round(during), func(r *measure.Round) { r.Distribution.GiveUp(10, 3, 1); r.Context.CPU.Steal = .1 }, Unknown},
-		{"one more failed", round(during), func(r *measure.Round) { r.Distribution.Failed, r.Context.CPU.Steal = 1, .1 }, Unknown},
+		{"one more never ended", round(during), func(r *measure.Round) { r.Distribution.GiveUp(10, 3, 1) }, Unknown},
+		{"one more failed", round(during), func(r *measure.Round) { r.Distribution.Failed = 1 }, Unknown},
 		{"one more was given up before the bound", round(during), func(r *measure.Round) { r.Distribution.GiveUp(10, 0.05, 1) }, CPU},
 		{"no operation is as long as the bound", round(during), func(r *measure.Round) {
 			r.Distribution, r.Context.CPU.Steal = latencies(50*time.Millisecond), 0
@@ -58,8 +59,34 @@ func TestLongestGivenBack(t *testing.T) {
 			if got.Name != tt.want {
 				t.Errorf("%s (%v), want %s", got.Name, got.Evidence, tt.want)
 			}
-			if tt.want == CPU && !strings.Contains(strings.Join(got.Evidence, " "), "would have taken 90 ms") {
+			if tt.want == CPU && len(tt.round.Context.Withheld.Slices) > 0 && !strings.Contains(strings.Join(got.Evidence, " "), "would have taken 90 ms") {
 				t.Errorf("evidence %v, want what is left of 150 ms", got.Evidence)
+			}
+		})
+	}
+}
+
+// TestShareGivenBack: a share is excused by what was withheld at the same moment and by
+// nothing else, where that was observed, and not where the device explains it alone.
+func TestShareGivenBack(t *testing.T) {
+	slow := measure.Round{Elapsed: 10, Distribution: latencies(150 * time.Millisecond), Context: measure.Context{CPU: &measure.CPU{Steal: .5}}}
+	busy := slow
+	busy.Context = measure.Context{CPU: &measure.CPU{Steal: .2}, Device: &measure.Device{Name: "vdb", Busy: .9, FlushSeconds: .14}}
+	for _, tt := range []struct {
+		name  string
+		round measure.Round
+		quiet *Undisturbed
+		want  Name
+	}{
+		{"without the disturbed ones it is kept", slow, &Undisturbed{}, CPU},
+		{"without them it is broken, too", slow, &Undisturbed{Breaks: true}, Unknown},
+		{"the device explains it", busy, &Undisturbed{}, Device},
+		{"nobody observed it, and the mean explains it", slow, nil, CPU},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := Find(Case{FileSystems: []string{"ext4"}, CPUs: 2, Rounds: []measure.Round{tt.round}, Seconds: .15, Kind: Share, Bound: .1, Undisturbed: tt.quiet})
+			if got.Name != tt.want {
+				t.Errorf("%s (%v), want %s", got.Name, got.Evidence, tt.want)
 			}
 		})
 	}

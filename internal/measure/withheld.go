@@ -104,6 +104,12 @@ func (s WithheldSlice) most() float64 { return max(s.Steal, s.Quota, s.Threads, 
 // start, in each slice in the way that took most, and in how many slices. A slice that the
 // span meets in part counts whole: nobody knows when in it the time was withheld.
 func (w *Withheld) Between(start time.Time, from, to float64) (seconds float64, slices int) {
+	return w.sum(start, from, to, WithheldSlice.most)
+}
+
+// sum adds up a figure of the slices that a span meets, which is at most their width, and
+// counts them.
+func (w *Withheld) sum(start time.Time, from, to float64, figure func(WithheldSlice) float64) (seconds float64, slices int) {
 	if w == nil {
 		return 0, 0
 	}
@@ -111,7 +117,7 @@ func (w *Withheld) Between(start time.Time, from, to float64) (seconds float64, 
 	for _, s := range w.Slices {
 		begin := float64(s.Index)*w.Width - offset
 		if begin < to && begin+w.Width > from {
-			seconds += min(w.Width, s.most())
+			seconds += min(w.Width, figure(s))
 			slices++
 		}
 	}

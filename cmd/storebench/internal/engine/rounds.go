@@ -81,24 +81,34 @@ func (e *engine) watch(g *ground, stop context.CancelCauseFunc, ready chan<- str
 	stop(&workerError{Kind: kindTool, Text: "the keeper of " + g.scratch + " ended before the run did"})
 }
 
+// firstSets is after how many sets of rounds the limits are first held against what was
+// measured. Three rounds are the least that tell how much rounds differ.
+const firstSets = 3
+
 // planned runs the rounds of the profile. The rounds of a step lie apart in
 // time and the steps' order changes from set to set, so that neither a
 // moment's mood nor a neighbour's wake is taken for the volume. The first set
 // keeps the profile's order, in which storms come last: on a volume that is slow
 // enough a storm leaves writes in flight that nothing ends, and what follows it
 // could not be measured. The cells of a sweep are all alike, and have no order.
+//
+// The steps whose limits are undecided after the first sets get the time that further
+// rounds of the others would take.
 func (e *engine) planned(ctx context.Context) {
 	sets := 0
 	for _, s := range e.plan.steps {
 		sets = max(sets, s.Rounds)
 	}
 	for set := 1; set <= sets; set++ {
+		if e.plan.sweep == nil && set == firstSets+1 {
+			e.focus()
+		}
 		order := e.plan.steps
 		if set > 1 || e.plan.sweep != nil {
 			order = e.shuffled(order)
 		}
 		for _, s := range order {
-			if s.Rounds*set/sets > s.Rounds*(set-1)/sets {
+			if s.done < s.Rounds*set/sets {
 				e.round(ctx, s)
 			}
 		}
@@ -111,11 +121,25 @@ func (e *engine) shuffled(steps []*plannedStep) []*plannedStep {
 	return order
 }
 
-// extend gives each step whose limits are still undecided, or each cell of a
-// sweep that its knees and slots are undecided about, its rounds again, once, as
-// far as the budget reaches. The bounds of the verdict are made for these two
-// looks.
-func (e *engine) extend(ctx context.Context) {
+// focus leaves out what is planned beyond the first sets of the steps whose limits are
+// decided, where those of others are not.
+func (e *engine) focus() {
+	undecided := e.undecided()
+	open := func(s *plannedStep) bool { return undecided[s.Title()] && !s.stopped }
+	if !slices.ContainsFunc(e.plan.steps, open) {
+		return
+	}
+	for _, s := range e.plan.steps {
+		if planned := min(s.Rounds, max(s.done, firstSets)); !open(s) {
+			e.total -= s.Rounds - planned
+			s.Rounds, s.most = planned, planned
+		}
+	}
+}
+
+// undecided names the steps whose limits another look could decide, or the cells of a
+// sweep that its knees and slots are undecided about.
+func (e *engine) undecided() map[string]bool {
 	run := e.end()
 	undecided := results.Judge(run).Undecided()
 	if matrix := results.Evaluate(run); matrix != nil {
@@ -123,21 +147,32 @@ func (e *engine) extend(ctx context.Context) {
 			undecided[title] = true
 		}
 	}
+	return undecided
+}
+
+// extend gives each step that is undecided further rounds, up to extension times those
+// that were planned, as far as the budget reaches. Then the limits are looked at for the
+// second and last time: the bounds of the verdict are made for two looks.
+func (e *engine) extend(ctx context.Context) {
+	undecided := e.undecided()
 	for _, s := range e.plan.steps {
 		if undecided[s.Title()] && !s.stopped {
-			s.most += s.Rounds
-			e.total += s.Rounds
+			s.most = extension * s.Rounds
+			e.total += s.most - s.done
 		}
 	}
 	for more := true; more; {
 		more = false
 		for _, s := range e.shuffled(e.plan.steps) {
 			if s.done < s.most && e.round(ctx, s) {
-				s.Extended, more = true, true
+				s.Extended, more = s.done > s.Rounds, true
 			}
 		}
 	}
 }
+
+// extension is how many times its planned rounds a step may have in all.
+const extension = 6
 
 // round runs one round of a step unless the run is halted or the step is
 // stopped, and says whether it ran.

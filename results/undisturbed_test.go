@@ -1,0 +1,65 @@
+package results
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"storebench/internal/cause"
+	"storebench/internal/measure"
+)
+
+// disturbedRound is 2 s of 500 quick operations a second. In the slices from on to before
+// until the machine withheld 30 ms each, and there one operation in five took late. One
+// in so many of all others took slow; 0 is none.
+func disturbedRound(from, until int, late, slow time.Duration, oneIn int) measure.Round {
+	recorder := measure.NewRecorder(1, 2*time.Second)
+	w := &measure.Withheld{Start: started, Width: .1, Seen: []string{"steal", "sentinel"}}
+	for index := range 20 {
+		disturbed := index >= from && index < until
+		if disturbed {
+			w.Slices = append(w.Slices, measure.WithheldSlice{Index: index, Late: .03})
+		}
+		for i := range 50 {
+			took := ms
+			if disturbed && i%5 == 0 {
+				took = late
+			} else if oneIn > 0 && i%oneIn == 0 {
+				took = slow
+			}
+			recorder.Shard(0).Record(time.Duration(index)*100*ms+time.Duration(2*i)*ms, took)
+		}
+	}
+	return measure.Round{Start: started, Elapsed: 2, Distribution: recorder.Distribution(), Context: measure.Context{
+		CPU: &measure.CPU{Busy: 1}, Pressure: &measure.Pressure{CPU: .5}, Withheld: w,
+	}}
+}
+
+// TestJudgeDisturbed: what the machine disturbed is set aside, so that neither a volume
+// that is quick otherwise is blamed for it, nor one that is slow otherwise excused by it.
+func TestJudgeDisturbed(t *testing.T) {
+	for _, tt := range []struct {
+		name      string
+		round     measure.Round
+		want      Status
+		undecided bool
+		reason    string // a part of it
+	}{
+		{"slow while it was disturbed", disturbedRound(5, 10, 20*ms, 0, 0), Pass, false,
+			"holds; 900 of 3,000 operations are set aside: this machine withheld its processors for 0.54 s in 18 slices of the clock, and with them p99 is 20 ms"},
+		{"slow at other times, too", disturbedRound(5, 10, 20*ms, 20*ms, 10), Fail, false, "beyond the bound"},
+		{"slow throughout, on a machine that disturbs throughout", disturbedRound(0, 20, 100*ms, 100*ms, 1), Fail, false, "beyond the bound"},
+		{"disturbed throughout", disturbedRound(0, 20, 20*ms, 0, 0), Inconclusive, true, "this machine's CPU is to blame"},
+		{"slow for longer than was withheld", disturbedRound(5, 10, 200*ms, 0, 0), Fail, false, "beyond the bound"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := Judge(runOf(t, []measure.Round{tt.round, tt.round, tt.round}, "disk.write p99 < 10ms")).Findings[0]
+			if f.Status != tt.want || f.Undecided != tt.undecided || !strings.Contains(f.Reason, tt.reason) {
+				t.Errorf("%s (undecided %v): %s; want %s, %v, %q", f.Status, f.Undecided, f.Reason, tt.want, tt.undecided, tt.reason)
+			}
+			if f.Status == Fail && f.Cause.Name == cause.CPU {
+				t.Errorf("cause %v", f.Cause)
+			}
+		})
+	}
+}
