@@ -82,7 +82,7 @@ func (e *engine) watch(g *ground, stop context.CancelCauseFunc, ready chan<- str
 }
 
 // firstSets is after how many sets of rounds the limits are first held against what was
-// measured. Three rounds are the least that tell how much rounds differ.
+// measured, to see where time is needed. Three rounds are the least that tell how much rounds differ.
 const firstSets = 3
 
 // planned runs the rounds of the profile. The rounds of a step lie apart in
@@ -92,15 +92,15 @@ const firstSets = 3
 // enough a storm leaves writes in flight that nothing ends, and what follows it
 // could not be measured. The cells of a sweep are all alike, and have no order.
 //
-// The steps whose limits are undecided after the first sets get the time that further
-// rounds of the others would take.
+// The steps whose limits are undecided after the first sets, and after each one that
+// follows, get the time that further rounds of the others would take.
 func (e *engine) planned(ctx context.Context) {
 	sets := 0
 	for _, s := range e.plan.steps {
 		sets = max(sets, s.Rounds)
 	}
 	for set := 1; set <= sets; set++ {
-		if e.plan.sweep == nil && set == firstSets+1 {
+		if e.plan.sweep == nil && set > firstSets {
 			e.focus()
 		}
 		order := e.plan.steps
