@@ -13,10 +13,6 @@ import (
 	"storebench/profiles"
 )
 
-// noticeable is the share of lost processors from which on a reader should
-// know of it.
-const noticeable = 0.05
-
 // meanLost is the mean share of the processors that rounds lost.
 func meanLost(rounds []measure.Round) (lost float64) {
 	for _, r := range rounds {
@@ -29,7 +25,7 @@ func meanLost(rounds []measure.Round) (lost float64) {
 // processors was lost.
 func (f *Finding) hurry(lost float64) {
 	f.Reason += "; a longer --budget may decide it"
-	if lost >= noticeable {
+	if lost >= cause.CPULittle {
 		f.Reason += fmt.Sprintf(", and so may a quieter machine: this one kept its processors from us %.0f %% of the time", 100*lost)
 	}
 }
@@ -102,7 +98,7 @@ func (f *Finding) caseOf(run *Run, limit *profiles.Limit, m measure.Measurement)
 	rounds := beyond(limit, m.Rounds)
 	c := cause.Case{
 		FileSystems: fileSystems(run.Volumes(run.StepOf(m))), CPUs: run.Host.CPUs,
-		Rounds: rounds, Throughout: throughout(limit, m.Rounds), Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
+		Rounds: rounds, Seconds: f.latency(limit), Bound: limit.Bound, Shortfall: math.Inf(1),
 	}
 	switch m.Kind {
 	case measure.Integrity:
@@ -138,17 +134,6 @@ func quietShare(limit *profiles.Limit, rounds []measure.Round) *cause.Undisturbe
 	}
 	kept, aside := undisturbed(limit, rounds)
 	return &cause.Undisturbed{Breaks: shareBeyond(limit, kept).broken, Aside: aside}
-}
-
-// throughout says whether most operations are beyond a bound in most rounds.
-func throughout(limit *profiles.Limit, rounds []measure.Round) bool {
-	slow := 0
-	for _, r := range rounds {
-		if d := r.Distribution; d != nil && 2*(d.Beyond(limit.Bound)+d.Lost()) > d.Count()+d.Lost() {
-			slow++
-		}
-	}
-	return 2*slow > len(rounds)
 }
 
 // drain is how long the worst of some storms would have taken in seconds, had

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"storebench/internal/cause"
 	"storebench/internal/measure"
 )
 
@@ -138,7 +139,7 @@ func caveats(side string, runs []*Run) []string {
 		if run.Interrupted {
 			all = append(all, fmt.Sprintf("%s: run %s was interrupted", side, run.ID))
 		}
-		if lost := run.cpuLost(); lost >= noticeable {
+		if lost := run.cpuLost(); lost >= cause.CPULittle {
 			all = append(all, fmt.Sprintf("%s: the machine kept its processors from run %s %.0f %% of the time", side, run.ID, 100*lost))
 		}
 	}

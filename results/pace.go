@@ -100,7 +100,7 @@ func momentsOf(run *Run, m measure.Measurement) []moment {
 		if r.Distribution == nil {
 			continue
 		}
-		starved := r.Context.CPULost() >= 2*noticeable
+		starved := r.Context.CPULost() >= cause.CPUMuch
 		start := r.Start.Sub(run.Started).Seconds()
 		for _, s := range r.Distribution.Slices() {
 			all = append(all, moment{start + s.Start, s.Start, i, s.Count, s.Width, s.Median, starved})
@@ -218,7 +218,7 @@ func paceFinding(run *Run, all []change) Finding {
 	}
 	first := all[0]
 	found := cause.Find(cause.Case{
-		FileSystems: fileSystems(run.Volumes(first.step)), Rounds: first.slow, Kind: cause.Whole, Throughout: true, Shortfall: first.ratio,
+		FileSystems: fileSystems(run.Volumes(first.step)), Rounds: first.slow, Kind: cause.Whole, Shortfall: first.ratio,
 	})
 	return Finding{
 		Name: "the volume keeps its pace", Status: Warn, Step: first.step.Title(), Asked: first.step.Asked(), Unit: measure.PerSecond,

@@ -48,9 +48,6 @@ type Case struct {
 	Seconds float64
 	Kind    Kind
 	Bound   float64 // that is not kept, in the base unit
-	// Throughout says that most operations are beyond the bound in most of all
-	// rounds, those that are not in Rounds included.
-	Throughout bool
 	// Undisturbed is, of a share, what the operations that the machine did not disturb
 	// say; nil where nobody observed that.
 	Undisturbed *Undisturbed
@@ -79,13 +76,12 @@ const (
 
 // The thresholds of the rules, as shares of a round's time. They are set far
 // from both sides of what slow volumes and busy machines show (docs/method.md
-// has the table); between them no rule speaks. A verdict takes CPUMuch as the cause of
-// what has too few operations to tell.
+// has the table); between them no rule speaks. A verdict tells of CPULittle, and takes
+// CPUMuch as the cause of what has too few operations to tell.
 const (
 	slotShare      = 0.5  // of the operations' time spent waiting for a slot
-	cpuLost        = 0.05 // of the processors: less does nothing that a limit sees
+	CPULittle      = 0.05 // of the processors: less does nothing that a limit sees
 	CPUMuch        = 0.2  // of the processors: nothing is on time any more
-	cpuMost        = 0.4  // of the processors: what waits in line for the rest waits without end
 	memoryPressure = 0.2  // PSI memory some
 	deviceBusy     = 0.5  // of the device's time
 	deviceFull     = 0.9  // of the device's time: more would not fit
@@ -122,17 +118,26 @@ func Find(c Case) Cause {
 	return Cause{Name: Unknown, Evidence: seen(c)}
 }
 
-// maybeCPU: nothing that was seen explains that some operations are slow, or that one
-// is as long as a processor may have been missing, and this machine kept processors
-// from us. Who would blame the volume for it?
+// maybeCPU: nothing that was seen explains that the longest operation is as long as a
+// processor may have been missing, while this machine kept much of its processors from
+// the run. The threads that serve the volume wait for a processor as well, unseen.
 func maybeCPU(c Case) (Cause, bool) {
-	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
-	may := c.Kind == Share && !c.Throughout && !c.answered() ||
-		c.Kind == Longest && (!c.answered() || lost >= CPUMuch) && c.within(float64(c.CPUs)) // threads that serve the volume wait, too
-	if !may || lost < cpuLost || lost < CPUMuch && !every(c.Rounds, timed) {
+	lost := c.lost()
+	if c.Kind != Longest || lost < CPUMuch || !every(c.Rounds, c.withinLost) {
 		return Cause{}, false
 	}
 	return Cause{CPU, append([]string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time, and nothing else was seen", 100*lost)}, seen(c)...)}, true
+}
+
+// lost is the mean share of the processors that rounds lost.
+func (c Case) lost() float64 {
+	return mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
+}
+
+// withinLost says whether a round's longest operation took no longer than the time that
+// all processors lost together.
+func (c Case) withinLost(r measure.Round) bool {
+	return longest(r) <= float64(c.CPUs)*r.Context.CPULost()*r.Elapsed
 }
 
 // lost: no load makes a volume give back other bytes than were written to it, so
@@ -178,25 +183,23 @@ func slots(c Case) (Cause, bool) {
 	return Cause{Slots, evidence}, true
 }
 
-// cpu: this machine kept processors from us for long enough to explain what was
-// seen. How long is enough depends on what was asked: a hypervisor that takes a
-// quarter of the time makes some operations late and not all of them.
+// cpu: this machine kept processors from us, and that explains what was seen.
 func cpu(c Case) (Cause, bool) {
-	lost := mean(c, func(x measure.Context) (float64, bool) { return x.CPULost(), x.CPU != nil })
-	if c.answered() && !c.ofDevice() && c.keptIfGivenBack() {
-		return Cause{CPU, c.withheld()}, true
+	if c.answered() {
+		return Cause{CPU, c.withheld()}, !c.ofDevice() && c.keptIfGivenBack()
 	}
-	if lost < cpuLost || !c.explainedBy(lost) {
+	lost := c.lost()
+	if !c.explainedBy(lost) {
 		return Cause{}, false
 	}
 	part := func(get func(measure.CPU) float64) float64 {
 		return mean(c, func(x measure.Context) (float64, bool) { return of(x.CPU, get) })
 	}
 	var evidence []string
-	if held := part(func(p measure.CPU) float64 { return p.Throttled }); held >= cpuLost {
+	if held := part(func(p measure.CPU) float64 { return p.Throttled }); held >= CPULittle {
 		evidence = append(evidence, fmt.Sprintf("a CPU quota held this process back %.0f %% of the time", 100*held))
 	}
-	if steal := part(func(p measure.CPU) float64 { return p.Steal }); steal >= cpuLost {
+	if steal := part(func(p measure.CPU) float64 { return p.Steal }); steal >= CPULittle {
 		evidence = append(evidence, fmt.Sprintf("the hypervisor took %.0f %% of the processors", 100*steal))
 	}
 	if len(evidence) == 0 {
@@ -227,7 +230,7 @@ func (c Case) answered() bool {
 // longest operations of every round, or by all that were not disturbed.
 func (c Case) keptIfGivenBack() bool {
 	if c.Kind == Share {
-		return !c.Undisturbed.Breaks
+		return !c.Undisturbed.Breaks && c.Undisturbed.Aside.Operations > 0
 	}
 	return every(c.Rounds, func(r measure.Round) bool { return r.GivenBack(c.Bound) < c.Bound })
 }
@@ -249,35 +252,20 @@ func (c Case) withheld() (evidence []string) {
 		seconds, elapsed, slices, 1e3*longest)}
 }
 
-// explainedBy says whether the loss of that share of the processors can have
-// done what is to be explained. A hypervisor that takes processors holds up the
-// virtual disk as well, so from much on only what is slow throughout is the
-// volume's.
+// explainedBy says whether the loss of that share of the processors explains what
+// nobody observed at the same moment. Work takes 1/(1-lost) times as long with the
+// processors that are left; what waits for it waits for them too, and so does the virtual
+// disk. What has no latency (a count of lost leaders, an operation that failed) has no
+// moment either: only a machine that is short of much does that.
 func (c Case) explainedBy(lost float64) bool {
-	if c.answered() {
-		return false // what was withheld at the same moment has been asked
+	if c.Kind == Whole {
+		return lost >= CPULittle && c.Shortfall > 0 && c.Shortfall*math.Pow(1-lost, 3) < 1
 	}
-	quick := func(r measure.Round) bool { return quickest(r) <= c.Bound }
-	latency := c.Kind == Share || c.Kind == Longest
-	if latency && lost >= cpuMost && slices.ContainsFunc(c.Rounds, quick) {
-		return true // the volume can do it, and what comes next in line is late by the machine
-	}
-	if latency && c.ofDevice() {
-		return false
-	}
-	switch c.Kind {
-	case Longest: // an operation waits about as long for a processor as one of two was missing
-		return (lost >= CPUMuch || every(c.Rounds, timed)) && c.within(2)
-	case Share: // operations are late while one of two processors is missing, or for a while after
-		if !c.Throughout {
-			return lost >= CPUMuch || slowShare(c) <= 2*lost
-		}
-		return slowShare(c) <= 1.5*lost
-	}
-	// Work takes 1/(1-lost) times as long with the processors that are left; what
-	// waits for it waits for them too, and so does the virtual disk.
-	return c.Shortfall > 0 && c.Shortfall*math.Pow(1-lost, 3) < 1
+	return lost >= CPUMuch && !every(c.Rounds, timed) && !c.ofDevice()
 }
+
+// timed says whether each operation of a round has a latency, or did not end.
+func timed(r measure.Round) bool { return r.Distribution != nil && r.Distribution.Failed == 0 }
 
 // ofDevice says whether the device alone explains a latency: in every round it was busy
 // for over twice the time that was lost, and one of its requests took half of the latency
@@ -291,20 +279,9 @@ func (c Case) ofDevice() bool {
 	})
 }
 
-// within says whether in every round the longest operation took no longer than the
-// time that so many processors lost together.
-func (c Case) within(processors float64) bool {
-	return every(c.Rounds, func(r measure.Round) bool { return longest(r) <= processors*r.Context.CPULost()*r.Elapsed })
-}
-
 func every(rounds []measure.Round, holds func(measure.Round) bool) bool {
 	return !slices.ContainsFunc(rounds, func(r measure.Round) bool { return !holds(r) })
 }
-
-// timed says whether each operation of a round has a latency. One that failed has
-// none, and neither has a count of lost leaders: only a machine that is short of much
-// does that.
-func timed(r measure.Round) bool { return r.Distribution != nil && r.Distribution.Failed == 0 }
 
 // longest is the longest operation of a round in seconds, given up ones
 // included.
@@ -320,32 +297,6 @@ func longest(r measure.Round) float64 {
 		most = max(most, s.Seconds)
 	}
 	return most
-}
-
-// quickest is the quickest operation of a round in seconds; of none it is infinite.
-func quickest(r measure.Round) float64 {
-	if r.Distribution == nil || r.Distribution.Count() == 0 {
-		return math.Inf(1)
-	}
-	return r.Distribution.Min()
-}
-
-// slowShare is the share of the rounds' time in which some operation was beyond
-// the bound.
-func slowShare(c Case) float64 {
-	slow, elapsed := 0.0, 0.0
-	for _, r := range c.Rounds {
-		elapsed += r.Elapsed
-		if r.Distribution == nil { // a count has no times
-			slow += r.Elapsed
-			continue
-		}
-		slow += min(r.Distribution.TimeBeyond(c.Bound), r.Elapsed)
-	}
-	if elapsed == 0 {
-		return 1
-	}
-	return min(1, slow/elapsed)
 }
 
 func memory(c Case) (Cause, bool) {

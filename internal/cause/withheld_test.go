@@ -70,6 +70,7 @@ func TestLongestGivenBack(t *testing.T) {
 // nothing else, where that was observed, and not where the device explains it alone.
 func TestShareGivenBack(t *testing.T) {
 	slow := measure.Round{Elapsed: 10, Distribution: latencies(150 * time.Millisecond), Context: measure.Context{CPU: &measure.CPU{Steal: .5}}}
+	aside := measure.Aside{Operations: 1, Of: 1, Slices: 1, Seconds: .1}
 	busy := slow
 	busy.Context = measure.Context{CPU: &measure.CPU{Steal: .2}, Device: &measure.Device{Name: "vdb", Busy: .9, FlushSeconds: .14}}
 	for _, tt := range []struct {
@@ -78,10 +79,11 @@ func TestShareGivenBack(t *testing.T) {
 		quiet *Undisturbed
 		want  Name
 	}{
-		{"without the disturbed ones it is kept", slow, &Undisturbed{}, CPU},
-		{"without them it is broken, too", slow, &Undisturbed{Breaks: true}, Unknown},
-		{"the device explains it", busy, &Undisturbed{}, Device},
-		{"nobody observed it, and the mean explains it", slow, nil, CPU},
+		{"without the disturbed ones it is kept", slow, &Undisturbed{Aside: aside}, CPU},
+		{"without them it is broken, too", slow, &Undisturbed{Breaks: true, Aside: aside}, Unknown},
+		{"none was disturbed", slow, &Undisturbed{}, Unknown},
+		{"the device explains it", busy, &Undisturbed{Aside: aside}, Device},
+		{"nobody observed it", slow, nil, Unknown},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got := Find(Case{FileSystems: []string{"ext4"}, CPUs: 2, Rounds: []measure.Round{tt.round}, Seconds: .15, Kind: Share, Bound: .1, Undisturbed: tt.quiet})

@@ -177,19 +177,6 @@ func (d *Distribution) Slices() []Slice {
 	return all
 }
 
-// TimeBeyond is in how many seconds at most an operation with a latency beyond bound
-// seconds was under way: in each slice they did not overlap, or filled it.
-func (d *Distribution) TimeBeyond(bound float64) (all float64) {
-	edge := nearestEdge([]*Distribution{d}, bound)
-	for _, s := range d.slices {
-		if longest := seconds(s.max); longest > bound {
-			each := float64(max(1, s.beyond(edge))) * longest
-			all += min(each, max(seconds(d.width), longest))
-		}
-	}
-	return all
-}
-
 // AddStall keeps an operation that ended (or was given up) at and took took,
 // when it is among the MaxStalls longest of at least StallSeconds.
 func (d *Distribution) AddStall(at, took float64) {

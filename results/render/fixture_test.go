@@ -116,6 +116,7 @@ func unclear(t testing.TB) *results.Run {
 	run.Steps[0].Extended = true
 	run.Measurements[0].Rounds = []measure.Round{round(0, 500*time.Microsecond, 800*time.Microsecond, 60)}
 	run.Measurements[0].Warnings = []string{"the first round was cold"}
+	run.Measurements[2].Kind = measure.Whole
 	for i := range run.Measurements[2].Rounds {
 		r := &run.Measurements[2].Rounds[i]
 		*r = round(i, 3*time.Second, 5*time.Second, 2000)
