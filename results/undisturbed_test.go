@@ -63,3 +63,16 @@ func TestJudgeDisturbed(t *testing.T) {
 		})
 	}
 }
+
+// TestUnseenWithheld: a run that does not know when the machine withheld its processors
+// says so.
+func TestUnseenWithheld(t *testing.T) {
+	for _, withheld := range []*measure.Withheld{nil, {Start: started, Width: .1, Seen: []string{"steal"}}} {
+		r := latencies(ops{1000, ms})
+		r.Context.Withheld = withheld
+		told := strings.Contains(strings.Join(Unseen(runOf(t, []measure.Round{r}, "disk.write p99 < 10ms")), "\n"), "when this machine withheld its processors")
+		if told != (withheld == nil) {
+			t.Errorf("observed %v, and it is told: %v", withheld != nil, told)
+		}
+	}
+}

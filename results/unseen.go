@@ -19,8 +19,24 @@ func Unseen(run *Run) []string {
 	if run.Volume.Device.Name == "" {
 		unseen = append(unseen, "what the device does: no block device of this volume is in /proc/diskstats, so a cause below the file system cannot be named")
 	}
+	if !run.observedWithheld() {
+		unseen = append(unseen, "when this machine withheld its processors: rounds of this run have no such figures, so nothing that is slow is excused by it")
+	}
 	if run.Raft != nil {
 		return append(unseen, "the network between servers: those of the Raft groups were processes of one machine, and shared its processors")
 	}
 	return append(unseen, "the Raft layer above the disk: elections and proposals are driven through nats-server's own disk code, without its network")
+}
+
+// observedWithheld says whether every round with latencies knows when the machine
+// withheld its processors.
+func (run *Run) observedWithheld() bool {
+	for _, m := range run.Measurements {
+		for _, r := range m.Rounds {
+			if r.Distribution != nil && r.Context.Withheld == nil {
+				return false
+			}
+		}
+	}
+	return true
 }
