@@ -25,6 +25,7 @@ func (p *RaftPropose) Info() Info {
 		Metrics: []Metric{
 			{Name: "ack", Unit: measure.Seconds, Help: "a publish from when it was due (closed loop: begun) until it is acknowledged"},
 			{Name: "ack_late", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
+			{Name: "written", Unit: measure.BytesPerSecond, Help: "what the server on the volume has written to its file system a second, for the log, the stream and what keeps them; not known on a file system in memory"},
 		},
 	})
 }
@@ -38,10 +39,16 @@ func (p *RaftPropose) Run(ctx context.Context, env *Env) ([]measure.Measurement,
 			pacer = load.Closed{}
 		}
 		start, sampler := time.Now().Add(env.Warmup), measure.StartContext(env.Devices, g.pids()...)
+		before, began := g.cluster.Node(target).WrittenBytes(), time.Now()
 		out, err := g.load(ctx, pacer, env.Warmup, env.Duration, nil)
 		if out.Response == nil {
 			return nil, err
 		}
-		return g.published(ctx, "ack", start, sampler.Stop(), out), err
+		took, around := time.Since(began), sampler.Stop()
+		measured := g.published(ctx, "ack", start, around, out)
+		if bytes := g.cluster.Node(target).WrittenBytes() - before; before > 0 && bytes > 0 {
+			measured = append(measured, single("written", measure.BytesPerSecond, began, took, around, float64(bytes)/took.Seconds()))
+		}
+		return measured, err
 	})
 }

@@ -1,6 +1,9 @@
 package results
 
-import "storebench/internal/cause"
+import (
+	"storebench/internal/cause"
+	"storebench/internal/measure"
+)
 
 // advice is what an operator can do about each cause.
 var advice = map[cause.Name]string{
@@ -22,6 +25,10 @@ func (f Finding) Advice() string {
 		return ""
 	case f.Name == persistenceRule:
 		return "take a volume that keeps what it acknowledged, or mount it without the option that turns that off"
+	case f.Name == incidentRules[Stalled].name:
+		return "find out why it stopped answering before anything else: the kernel's log of this machine (dmesg), and the state of the storage behind the volume"
+	case f.Cause != nil && f.Cause.Name == cause.Device && f.Unit == measure.BytesPerSecond:
+		return "take a volume with more bandwidth (more provisioned MB/s, a local disk), or publish fewer bytes a second to it"
 	case f.Cause != nil:
 		return advice[f.Cause.Name]
 	case f.Undecided:

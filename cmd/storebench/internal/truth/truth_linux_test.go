@@ -85,6 +85,9 @@ var truthTable = []truth{
 	{volume: "throttled to 50 IOPS", profile: "raft", make: throttled, want: []results.Status{results.Warn, results.Fail}},
 	{volume: "throttled to 50 IOPS", profile: "sync-always", make: throttled, want: fails, fails: []string{blockWrite}, cause: cause.Throttle,
 		short: []string{"--only", "raw-sync,block-write", "--skip", "*-sequential,*-parallel,*-max", "--budget", "30s"}},
+	{volume: "2 MB/s", profile: "raft", make: block("ext4", "bandwidth 2MB/s"), want: fails, fails: []string{throughput}, cause: cause.Device,
+		budget: 2 * time.Minute, // what it still has to write delays each step
+		short:  []string{"--only", "raw-sync-sequential", "--budget", "20s"}},
 	{volume: "burst credit that ends", profile: "raft", make: block("ext4", "iops 300 after 20000"), want: neverPasses, says: []string{keepsPace}},
 	{volume: "burst credit that ends", profile: "sync-always", make: block("ext4", "iops 300 after 20000"), want: neverPasses, says: []string{keepsPace},
 		short: []string{"--only", "raw-sync", "--skip", "*-sequential,*-parallel", "--budget", "60s"}},
@@ -139,6 +142,7 @@ var (
 const (
 	rawSync       = "raw-sync.fdatasync{step=raw-sync} p99"
 	blockWrite    = "block-write.store{mode=open} p99"
+	throughput    = "raw-sync.throughput value"
 	storm         = "term-vote.storm max"
 	stall         = "block-sync.stall max < 2s"
 	restart       = "recovery.restart max"
