@@ -286,8 +286,9 @@ func TestJudgeCutStorm(t *testing.T) {
 	}{
 		{.6, .3, Inconclusive}, // 6.7 s, and 1.7 times the bound is what the loss explains at most 2.9 times of
 		{.6, .1, Fail},
-		{.1, .3, Fail},
-		{0, .3, Fail}, // as nothing was done
+		{.1, .19, Fail},
+		{0, .19, Fail},         // as nothing was done
+		{.1, .2, Inconclusive}, // much was lost, and nothing else was seen
 	} {
 		round := latencies(ops{20, 3 * time.Second})
 		round.Distribution.GiveUp(4, 4, 1980)

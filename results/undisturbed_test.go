@@ -31,8 +31,14 @@ func disturbedRound(from, until int, late, slow time.Duration, oneIn int) measur
 		}
 	}
 	return measure.Round{Start: started, Elapsed: 2, Distribution: recorder.Distribution(), Context: measure.Context{
-		CPU: &measure.CPU{Busy: 1}, Pressure: &measure.Pressure{CPU: .5}, Withheld: w,
+		CPU: &measure.CPU{Busy: 1}, Pressure: &measure.Pressure{CPU: .15}, Withheld: w,
 	}}
+}
+
+// starved is the round on a machine that kept a fifth of its processors from it.
+func starved(r measure.Round) measure.Round {
+	r.Context.Pressure = &measure.Pressure{CPU: .2}
+	return r
 }
 
 // TestJudgeDisturbed: what the machine disturbed is set aside, so that neither a volume
@@ -51,6 +57,7 @@ func TestJudgeDisturbed(t *testing.T) {
 		{"slow throughout, on a machine that disturbs throughout", disturbedRound(0, 20, 100*ms, 100*ms, 1), Fail, false, "beyond the bound"},
 		{"disturbed throughout", disturbedRound(0, 20, 20*ms, 0, 0), Inconclusive, true, "this machine's CPU is to blame"},
 		{"slow for longer than was withheld", disturbedRound(5, 10, 200*ms, 0, 0), Fail, false, "beyond the bound"},
+		{"slow for longer, but much was lost and nothing else was seen", starved(disturbedRound(5, 10, 200*ms, 0, 0)), Inconclusive, true, "this machine's CPU is to blame"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := Judge(runOf(t, []measure.Round{tt.round, tt.round, tt.round}, "disk.write p99 < 10ms")).Findings[0]

@@ -118,12 +118,13 @@ func Find(c Case) Cause {
 	return Cause{Name: Unknown, Evidence: seen(c)}
 }
 
-// maybeCPU: nothing that was seen explains that the longest operation is as long as a
-// processor may have been missing, while this machine kept much of its processors from
-// the run. The threads that serve the volume wait for a processor as well, unseen.
+// maybeCPU: nothing that was seen explains it, while this machine kept much of its
+// processors from the run. The threads that serve the volume wait for a processor as
+// well, and nothing shows that. A longest operation must be no longer than a processor
+// may have been missing.
 func maybeCPU(c Case) (Cause, bool) {
 	lost := c.lost()
-	if c.Kind != Longest || lost < CPUMuch || !every(c.Rounds, c.withinLost) {
+	if c.Kind == Lost || lost < CPUMuch || c.Kind == Longest && !every(c.Rounds, c.withinLost) {
 		return Cause{}, false
 	}
 	return Cause{CPU, append([]string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time, and nothing else was seen", 100*lost)}, seen(c)...)}, true

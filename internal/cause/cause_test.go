@@ -231,7 +231,8 @@ func TestCPUMustExplain(t *testing.T) {
 		steal float64
 		want  Name
 	}{
-		{"some operations are slow at nobody knows what moment, and much is lost", Share, record(2, one...), .5, Unknown},
+		{"some operations are slow at nobody knows what moment, and little is lost", Share, record(2, one...), .19, Unknown},
+		{"some operations are slow, much is lost, and nothing else was seen", Share, record(2, one...), .2, CPU},
 		{"the device is slow, and much is lost", Share, closed(10), .5, Device},
 		{"a stall that is longer than what was lost", Longest, record(6, 5*time.Second), .1, Unknown},
 		{"a stall that is shorter than what was lost", Longest, record(2, 500*time.Millisecond), .5, CPU},
@@ -244,7 +245,8 @@ func TestCPUMustExplain(t *testing.T) {
 		{"a leader was lost and little time with it", Share, measure.Round{Elapsed: 2}, .19, Unknown},
 		{"a leader was lost and much of the time with it", Share, measure.Round{Elapsed: 2}, .2, CPU},
 		{"a storm that would have drained in time", Whole, record(4, 4*time.Second), .5, CPU},
-		{"a storm that would not have drained in time", Whole, record(4, 4*time.Second), .2, Unknown},
+		{"a storm that would not have drained in time", Whole, record(4, 4*time.Second), .19, Unknown},
+		{"a storm that would not have, much is lost, and nothing else was seen", Whole, record(4, 4*time.Second), .2, CPU},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

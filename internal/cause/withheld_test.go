@@ -69,7 +69,7 @@ func TestLongestGivenBack(t *testing.T) {
 // TestShareGivenBack: a share is excused by what was withheld at the same moment and by
 // nothing else, where that was observed, and not where the device explains it alone.
 func TestShareGivenBack(t *testing.T) {
-	slow := measure.Round{Elapsed: 10, Distribution: latencies(150 * time.Millisecond), Context: measure.Context{CPU: &measure.CPU{Steal: .5}}}
+	slow := measure.Round{Elapsed: 10, Distribution: latencies(150 * time.Millisecond), Context: measure.Context{CPU: &measure.CPU{Steal: .19}}}
 	aside := measure.Aside{Operations: 1, Of: 1, Slices: 1, Seconds: .1}
 	busy := slow
 	busy.Context = measure.Context{CPU: &measure.CPU{Steal: .2}, Device: &measure.Device{Name: "vdb", Busy: .9, FlushSeconds: .14}}
