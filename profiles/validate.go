@@ -24,7 +24,7 @@ type FieldError struct {
 // Error returns the field and the reason.
 func (e *FieldError) Error() string { return e.Field + ": " + e.Reason }
 
-// Bounds of a workload, from nats-server v2.15.2.
+// Bounds of a workload, from nats-server v2.15.3.
 const (
 	minSlots = 4    // max_concurrent_io: minConcurrentIOs in dios.go
 	maxSlots = 8192 // and maxConcurrentIOs

@@ -9,12 +9,12 @@ import (
 
 // TestedVersion is the one nats-server whose unexported code this package may
 // touch: its symbols and fields are compared with that version's source.
-const TestedVersion = "2.15.2"
+const TestedVersion = "2.15.3"
 
 const (
 	serverModule = "github.com/nats-io/nats-server/v2"
 	// testedSum is the module's checksum in go.sum.
-	testedSum = "h1:yLsgt2kslgymvxvjFq1WGWck5hkat2YYfbXvQ145tzU="
+	testedSum = "h1:IgHIKL4DYN9mEfwtPcdM39muvXG8v9FBADQn0f4Whs0="
 )
 
 // CheckVersion refuses a nats-server other than the tested one: another

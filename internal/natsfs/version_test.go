@@ -13,7 +13,7 @@ func TestCheckVersion(t *testing.T) {
 	if err := CheckVersion(); err != nil {
 		t.Fatal(err)
 	}
-	if err := checkVersion("2.15.3"); err == nil || !strings.Contains(err.Error(), "2.15.3") {
+	if err := checkVersion("2.15.2"); err == nil || !strings.Contains(err.Error(), "2.15.2") {
 		t.Errorf("another version: %v", err)
 	}
 }
@@ -24,12 +24,12 @@ func TestCheckBuild(t *testing.T) {
 		dep  debug.Module
 		ok   bool
 	}{
-		{"tested", debug.Module{Path: serverModule, Version: "v2.15.2", Sum: testedSum}, true},
-		{"no sum", debug.Module{Path: serverModule, Version: "v2.15.2"}, true},
+		{"tested", debug.Module{Path: serverModule, Version: "v2.15.3", Sum: testedSum}, true},
+		{"no sum", debug.Module{Path: serverModule, Version: "v2.15.3"}, true},
 		{"not listed", debug.Module{Path: "example.com/x", Version: "v1.0.0"}, true},
 		{"other version", debug.Module{Path: serverModule, Version: "v2.15.1"}, false},
-		{"altered", debug.Module{Path: serverModule, Version: "v2.15.2", Sum: "h1:x"}, false},
-		{"replaced", debug.Module{Path: serverModule, Version: "v2.15.2", Replace: &debug.Module{Path: "../fork"}}, false},
+		{"altered", debug.Module{Path: serverModule, Version: "v2.15.3", Sum: "h1:x"}, false},
+		{"replaced", debug.Module{Path: serverModule, Version: "v2.15.3", Replace: &debug.Module{Path: "../fork"}}, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

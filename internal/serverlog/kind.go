@@ -14,7 +14,7 @@ const (
 // Storage, and what waits for it. The Subject of a store is the name of a stream
 // without its account, or of the Raft group whose log the store is; that of a
 // Raft line is the group; that of a stream is "ACCOUNT > STREAM". Thresholds are
-// those of v2.15.2.
+// those of v2.15.3.
 const (
 	// StateWriteSlow: WriteFullState took over 1 min, without the write of the
 	// file itself. Subject: store. Took. Bytes: size of the state.

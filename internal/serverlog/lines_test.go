@@ -34,7 +34,7 @@ const (
 	v21215  = "v2.12.15"
 	v214    = "v2.14.0"
 	v2149   = "v2.14.9"
-	current = "v2.15.2"
+	current = "v2.15.3"
 
 	ofStore  = "Filestore [ORDERS] "
 	ofRaft   = "RAFT [cnrtt3eg - S-R3F-7vzGqwRW] "
@@ -118,6 +118,7 @@ var loggedLines = []loggedLine{
 	{v210, Error, server, "", "File system permission denied while writing, disabling JetStream", nil, Event{Kind: PermissionDenied}},
 
 	{v210, Warning, raft, ofRaft, "Falling behind in health check, commit %d != applied %d", args(20_481, 11_204), Event{Kind: HealthBehind, Subject: group, Count: 9_277}},
+	{current, Warning, raft, ofRaft, "Falling behind in health check, processed %d < leader index %d", args(11_204, 20_481), Event{Kind: HealthBehind, Subject: group}},
 	{current, Warning, raft, ofRaft, "Health check OK, no longer falling behind", nil, Event{Kind: HealthRecovered, Subject: group}},
 	{current, Warning, server, "", "Healthcheck failed: %q", args("JetStream stream 'APP > ORDERS' is not current"), Event{Kind: HealthcheckFailed}},
 	{current, Warning, server, "", "Healthcheck failed: %d errors", args(3), Event{Kind: HealthcheckFailed, Count: 3}},

@@ -12,7 +12,7 @@ package serverlog
 //	         mark before it, the largest such distance
 //	-        nothing that an Event keeps
 //
-// A rule with a version is of a line that v2.15.2 does not have any more: the
+// A rule with a version is of a line that v2.15.3 does not have any more: the
 // version is the newest one in which it was found. A test holds each format
 // against the source of its version.
 var rules = []rule{
@@ -70,7 +70,8 @@ var rules = []rule{
 	{PermissionDenied, server, "Filesystem permission denied while writing msg, disabling JetStream: %v", "-", ""},
 	{PermissionDenied, server, "File system permission denied while writing, disabling JetStream", "", ""},
 
-	{HealthBehind, raft, "Falling behind in health check, commit %d != applied %d", "mark mark", ""},
+	{HealthBehind, raft, "Falling behind in health check, commit %d != applied %d", "mark mark", "v2.15.2"},
+	{HealthBehind, raft, "Falling behind in health check, processed %d < leader index %d", "- -", ""},
 	{HealthRecovered, raft, "Health check OK, no longer falling behind", "", ""},
 	{HealthcheckFailed, server, "Healthcheck failed: %d errors", "count", ""},
 	{HealthcheckFailed, server, "Healthcheck failed: %q", "-", ""},

@@ -1,6 +1,6 @@
 // Package serverlog reads the lines that a nats-server logs as typed events:
 // what happened, to what, how long it took, how much it was. It knows the lines
-// of nats-server v2.10.0 to v2.15.2 that speak of storage, of what slow storage
+// of nats-server v2.10.0 to v2.15.3 that speak of storage, of what slow storage
 // does to a cluster, and of a server's start and end; each is one line of the
 // table in rules.go, written as the format string that nats-server itself
 // prints with. Every other line is kept as Other with its text.

@@ -68,7 +68,7 @@ func engineOf(t *testing.T, o Options, dir string, steps ...*plannedStep) *engin
 		t.Fatal(err)
 	}
 	o.Profile = &profiles.Profile{Name: "test", Budget: profiles.Duration(time.Minute)}
-	return newEngine(Request{Options: o, Dir: dir, Tool: results.Tool{Version: "test", NATSServer: "2.15.2"}}, p, nil)
+	return newEngine(Request{Options: o, Dir: dir, Tool: results.Tool{Version: "test", NATSServer: "2.15.3"}}, p, nil)
 }
 
 // openApart opens an engine's grounds without a look at JetStream stores beside
@@ -183,7 +183,7 @@ func TestGroundsOfSteps(t *testing.T) {
 				t.Errorf("need of the last (-want +got):\n%s", diff)
 			}
 			e.describe()
-			if (e.run.Raft != nil) != test.raft || test.raft && (!e.run.Raft.Linked || e.run.Raft.Server != "2.15.2") {
+			if (e.run.Raft != nil) != test.raft || test.raft && (!e.run.Raft.Linked || e.run.Raft.Server != "2.15.3") {
 				t.Errorf("the run has %+v, want one: %v", e.run.Raft, test.raft)
 			}
 			for _, s := range e.plan.steps {
