@@ -1,6 +1,6 @@
 // Package serverlog reads the lines that a nats-server logs as typed events:
 // what happened, to what, how long it took, how much it was. It knows the lines
-// of nats-server v2.10.0 to v2.15.2 that speak of storage, of what slow storage
+// of nats-server v2.10.0 to v2.15.3 that speak of storage, of what slow storage
 // does to a cluster, and of a server's start and end; each is one line of the
 // table in rules.go, written as the format string that nats-server itself
 // prints with. Every other line is kept as Other with its text.
@@ -12,8 +12,11 @@ package serverlog
 import "time"
 
 const (
-	// MaxLine is how many bytes of a line are looked at; the rest is dropped.
-	MaxLine = 64 << 10
+	// MaxLine is how many bytes of a line are looked at; the rest is dropped. It is
+	// this much for the JSON around a line.
+	MaxLine = 1 << 20
+	// maxInner is how many bytes are looked at of what nats-server itself wrote.
+	maxInner = 64 << 10
 	// MaxText bounds Event.Text in bytes; what was cut ends with an ellipsis.
 	MaxText = 4 << 10
 	// maxName bounds Event.Subject and Event.Source the same way. The longest
@@ -32,6 +35,11 @@ type Event struct {
 	// Source is what a collector put before the line: "pod/nats-0/nats" of
 	// kubectl logs --prefix, the container of compose, the host of syslog.
 	Source  string
+	// Process is the number of the server's process, 0 where the line has none.
+	Process int
+	// Foreign reports that nothing shows the line to be nats-server's: it has no
+	// level of a nats-server, no rule knows it, and no syslog names nats-server.
+	Foreign bool
 	Level   Level
 	Kind    Kind
 	Subject string        // what the line is about

@@ -95,9 +95,9 @@ func (s natsSource) note(e ast.Expr, caller string) {
 // them; the server's own go by many names.
 var callers = map[string]*regexp.Regexp{
 	store.before:      regexp.MustCompile(`^(mb\.)?fs\.(warn|error|rateLimitWarn)$`),
-	raft.before:       regexp.MustCompile(`^n\.(warn|error)$`),
+	raft.before:       regexp.MustCompile(`^(n\.)?(warn|error)$`),
 	connection.before: regexp.MustCompile(`^c\.(Noticef|Warnf|Errorf|rateLimitFormatWarnf)$`),
-	server.before:     regexp.MustCompile(`^(s|js\.srv|mset\.srv|o\.srv|srv)\.\w*(Notice|Warn|Error|Fatal)f$|^fmt\.Errorf$`),
+	server.before:     regexp.MustCompile(`^(s|js\.srv|mset\.srv|o\.srv|srv)\.\w*(Notice|Warn|Error|Fatal)f$|^fmt\.(Errorf|Sprintf)$`),
 }
 
 // check says what is wrong with a rule, for a nats-server with that source.
