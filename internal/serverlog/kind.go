@@ -179,7 +179,7 @@ const (
 	JetStreamStarted Kind = "jetstream-started" // Took. Since v2.11
 	Ready            Kind = "ready"             // takes clients; a cluster may have no leader yet
 	RouteCreated     Kind = "route-created"     // Subject: connection
-	ConnectionClosed Kind = "connection-closed" // Subject: "Router > Stale Connection", kind and reason
+	RouteClosed      Kind = "route-closed"      // Subject: the reason, "Stale Connection"
 	DuplicateName    Kind = "duplicate-name"    // two servers of a cluster bear one name. Subject: the name
 
 	// SteppedDown: a leader heard of another one with a higher term. Subject: group.

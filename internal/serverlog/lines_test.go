@@ -257,7 +257,9 @@ var loggedLines = []loggedLine{
 	{current, Warning, server, "", "Detected orphaned stream '%s > %s', will cleanup", args("APP", "ORDERS"), Event{Kind: Orphaned, Subject: "APP > ORDERS"}},
 	{v210, Warning, server, "", "Detected orphaned durable consumer '%s > %s > %s', will cleanup", args("APP", "ORDERS", "mailer"), Event{Kind: Orphaned, Subject: "APP > ORDERS > mailer"}},
 	{v21410, Info, connection, ofRoute, "Route connection created (%s)", args("nats-2"), Event{Kind: RouteCreated, Subject: route}},
-	{current, Info, connection, ofRoute, "%s connection closed: %s", args("Router", "Stale Connection"), Event{Kind: ConnectionClosed, Subject: "Router > Stale Connection"}},
+	{current, Info, connection, ofRoute, "%s connection closed: %s", args("Router", "Stale Connection"), Event{Kind: RouteClosed, Subject: "Stale Connection"}},
+	{current, Info, connection, ofRoute, "%s connection closed: %s", args("Router", "Duplicate Route - Remote: nats-2"), Event{Kind: RouteClosed, Subject: "Duplicate Route"}},
+	{current, Info, connection, ofClient, "%s connection closed: %s", args("Client", "Client Closed"), Event{Kind: Other}},
 	{current, Warning, raft, ofRaft, "Detected another leader with higher term, will stepdown", nil, Event{Kind: SteppedDown, Subject: group}},
 	{current, Info, server, "", "Initiating JetStream Shutdown...", nil, Event{Kind: JetStreamStopping}},
 

@@ -114,14 +114,14 @@ func (m *matcher) key() string {
 var verbPattern = regexp.MustCompile(`%[+.\d]*[a-z]`)
 
 func (r rule) matcher() matcher {
+	format, fields := r.fixed()
 	m := matcher{rule: r}
-	fields := strings.Fields(r.fields)
 	if r.by.named {
 		m.fields = append(m.fields, speakerField(fields))
 	}
 	var expr strings.Builder
 	expr.WriteString("^" + r.by.before)
-	rest := r.format
+	rest := format
 	for i := 0; ; i++ {
 		at := verbPattern.FindStringIndex(rest)
 		if at == nil {
@@ -136,6 +136,22 @@ func (r rule) matcher() matcher {
 	expr.WriteString(r.by.after + "$")
 	m.pattern = regexp.MustCompile(expr.String())
 	return m
+}
+
+// fixed is the format, and the words for its verbs, where those that stand for one
+// text alone are that text.
+func (r rule) fixed() (format string, fields []string) {
+	words := strings.Fields(r.fields)
+	format = verbPattern.ReplaceAllStringFunc(r.format, func(verb string) string {
+		word := words[0]
+		words = words[1:]
+		if text, fixed := strings.CutPrefix(word, "="); fixed {
+			return text
+		}
+		fields = append(fields, word)
+		return verb
+	})
+	return format, fields
 }
 
 // speakerField is what the speaker's own group is for.

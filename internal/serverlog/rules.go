@@ -11,6 +11,7 @@ package serverlog
 //	mark     a position in a log; Count becomes how far it lies behind the
 //	         mark before it, the largest such distance
 //	-        nothing that an Event keeps
+//	=TEXT    the verb prints this text, or the line is not the rule's
 //
 // A rule with a version is of a line that v2.15.2 does not have any more: the
 // version is the newest one in which it was found. A test holds each format
@@ -174,7 +175,7 @@ var rules = []rule{
 	{Ready, server, "Server is ready", "", ""},
 	{RouteCreated, connection, "Route connection created", "", ""},
 	{RouteCreated, connection, "Route connection created (%s)", "-", "v2.14.10"},
-	{ConnectionClosed, connection, "%s connection closed: %s", "subject subject", ""},
+	{RouteClosed, connection, "%s connection closed: %s", "=Router subject", ""},
 	{DuplicateName, connection, "Remote server has a duplicate name: %q", "subject", ""},
 	{SteppedDown, raft, "Detected another leader with higher term, will stepdown", "", ""},
 	{MetaLeaderSelf, server, "Self is new JetStream cluster metadata leader", "", ""},

@@ -34,7 +34,7 @@ type Event struct {
 	At time.Time
 	// Source is what a collector put before the line: "pod/nats-0/nats" of
 	// kubectl logs --prefix, the container of compose, the host of syslog.
-	Source  string
+	Source string
 	// Process is the number of the server's process, 0 where the line has none.
 	Process int
 	// Foreign reports that nothing shows the line to be nats-server's: it has no

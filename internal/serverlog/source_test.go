@@ -267,7 +267,7 @@ func TestRulesAreSound(t *testing.T) {
 			t.Errorf("%q has %d verbs and %d words", r.format, len(verbs), len(fields))
 		}
 		for _, f := range fields {
-			if !slices.Contains(words, f) {
+			if !slices.Contains(words, f) && !strings.HasPrefix(f, "=") {
 				t.Errorf("%q: no such word: %s", r.format, f)
 			}
 		}
