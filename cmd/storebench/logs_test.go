@@ -24,7 +24,7 @@ func TestLogLabels(t *testing.T) {
 		"/v/nats-0.log", "/v/nats-0.log.1.gz", "/v/nats-0.log.2026.11.22.06.31.08.123456789", "/v/nats-1.log-20261122.zst", "-",
 		"n0/server.log", "n1/server.log", "/v/2.log",
 	})
-	want := []string{"nats-0", "nats-0", "nats-0", "nats-1", "stdin", "n0/server", "n1/server", "2.log"}
+	want := []string{"nats-0", "nats-0", "nats-0", "nats-1", "stdin", "n0/server", "n1/server", "2"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -126,9 +126,7 @@ func (in *incident) argue(f *Finding) {
 	if t := in.sum(raftSlow); t.count > 0 {
 		f.For = append(f.For, fmt.Sprintf("Raft's own subscriptions waited: %s, %s", worst(raftSlow, t), subject(t)))
 	}
-	for _, text := range in.timeLeft() {
-		f.For = append(f.For, text)
-	}
+	f.For = append(f.For, in.timeLeft()...)
 	if p := in.paused(); p.lines > 0 {
 		f.Against = append(f.Against, p.String())
 	}

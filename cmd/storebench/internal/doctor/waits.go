@@ -85,7 +85,7 @@ func slowWithoutStorage(in *incident) *Finding {
 	f.Status = results.Warn
 	p := in.paused()
 	silent := "no line of a slow or failed write"
-	f.For = []string{fmt.Sprintf("%s, the worst %s", counted(slow.count, "slow subscription or readloop"), short(slow.took)), silent}
+	f.For = []string{fmt.Sprintf("%s, the worst %s", counted(slow.count, "slow line")+" of subscriptions and readloops", short(slow.took)), silent}
 	f.Now = []string{"CPU throttling (nr_throttled in cpu.stat), steal and run queue on " + names(f.Nodes), "GOMEMLIMIT and the garbage collector: memory near its limit?"}
 	f.After = []string{"more cores, no CPU limit under 4; fewer API requests (stream and consumer info) a second"}
 	raft := in.count(raftSlow)

@@ -37,10 +37,14 @@ type line struct{ word, text string }
 
 // head is the diagnosis in at most ten lines.
 func (d *Diagnosis) head() []line {
-	lines := []line{{statusWords[d.Status], d.sentence()}}
 	if len(d.Findings) == 0 {
-		return append(lines, line{"logs", d.span()})
+		return []line{{statusWords[d.Status], d.sentence()}, {"logs", d.span()}}
 	}
+	word := statusWords[d.Status]
+	if d.Status == results.Pass {
+		word = "OTHER"
+	}
+	lines := []line{{word, d.sentence()}}
 	f := d.Findings[0]
 	lines = append(lines,
 		line{"since", fmt.Sprintf("%s, until %s, on %s (%d of %s); %s", stamp(f.Since), stamp(f.Until), names(f.Nodes), len(f.Nodes), counted(int64(len(d.Nodes)), "node"), f.Certainty)})
