@@ -2,6 +2,7 @@ package serverlog
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 	"unicode"
@@ -28,6 +29,9 @@ func FuzzParse(f *testing.F) {
 	for _, line := range []string{
 		"", "\x1b[31m[WRN]\x1b[0m", "[pod/nats-0/nats] 2026-11-22T06:31:08Z stderr F [7] 2026/11/22 06:31:08 [ERR] x\xff",
 		`{"log":"[7] [WRN] Server is ready\n","time":"2026-11-22T06:31:08.9Z"}`, "Nov 22 06:31:08 h nats-server[7]: Server is ready",
+		`nats-0 | {"MESSAGE":[91,87,82,78,93],"PRIORITY":"4"}`, `{"stream":{"pod":"a"},"values":[["1795329068000000001","[WRN] x"],["",""]]}`,
+		`ts=1 lvl=warn msg="Server is ready"`, "<28>1 2026-11-22T06:31:08Z h n 7 - [a b=\"]\"] x", "│ Line 37: 22 nov. 06:31:08 [7] Server is ready │",
+		"2026-11-22T06:31:08.987654321Z stderr P [7] [WRN] Internal", "pid[7][NOTICE]: Server is ready", `{"_source":{"log":"{\"msg\":\"x\"}"}}`,
 	} {
 		f.Add(line)
 	}
@@ -45,7 +49,7 @@ func FuzzParse(f *testing.F) {
 		checkText(t, e.Source, maxName)
 		if e.Level != Unknown && len(e.Text) < MaxText-len(ellipsis) {
 			bare := e
-			bare.At, bare.Source = time.Time{}, ""
+			bare.At, bare.Source, bare.Process, bare.Foreign = time.Time{}, "", 0, false
 			if got := Parse(label(e.Level) + " " + e.Text); got != bare {
 				t.Errorf("%+v of the text alone, not %+v", got, bare)
 			}
@@ -64,4 +68,21 @@ func checkText(t *testing.T, text string, limit int) {
 	if i := slices.IndexFunc([]rune(text), func(r rune) bool { return !unicode.IsGraphic(r) }); i >= 0 {
 		t.Errorf("not printable: %q", text)
 	}
+}
+
+// FuzzRead: no log makes Read fail or give what is not bounded and printable, and
+// each line gives an event at least, but those that wait for their other parts.
+func FuzzRead(f *testing.F) {
+	f.Add("[1] [INF] Server is ready\n\n\x00\n{\"log\":")
+	f.Add("2026-11-22T06:31:08.987654321Z stderr P a\n2026-11-22T06:31:08.987654321Z stderr F b\n")
+	f.Fuzz(func(t *testing.T, log string) {
+		err := Read(strings.NewReader(log), func(e Event) {
+			checkText(t, e.Text, MaxText)
+			checkText(t, e.Subject, maxName)
+			checkText(t, e.Source, maxName)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }

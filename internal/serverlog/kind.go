@@ -22,9 +22,12 @@ const (
 	// StoreWorkSlow: a change of limits, or the enforcing of one, took over 1 min
 	// under the store's lock. Subject: store. Took.
 	StoreWorkSlow Kind = "store-work-slow"
-	// StateOutdated: the state file cannot be used, so every block is read at
-	// start. Subject: store.
+	// StateOutdated: the state file is older than the store, as after a kill, so
+	// blocks are read at start. Subject: store.
 	StateOutdated Kind = "state-outdated"
+	// StateDamaged: the state file is not as it was written, so every block is read
+	// at start. Subject: store.
+	StateDamaged Kind = "state-damaged"
 	// MetaSnapshotBuildSlow: the meta leader took over 2 s (1 s in v2.12.4 and
 	// before) to build a snapshot: processor and locks, no disk. Took. Bytes: compressed.
 	MetaSnapshotBuildSlow Kind = "meta-snapshot-build-slow"
@@ -85,6 +88,30 @@ const (
 	// RaftLogBroken: a group's log or snapshot was not as it was written, and is
 	// cut or dropped. Subject: group.
 	RaftLogBroken Kind = "raft-log-broken"
+	// RaftCatchupFailed: a group's follower could not be given what it misses.
+	// Subject: group.
+	RaftCatchupFailed Kind = "raft-catchup-failed"
+	// SnapshotReplayed: a group has applied nothing during a catch-up, and takes a
+	// snapshot in place of what waits. Subject: group.
+	SnapshotReplayed Kind = "snapshot-replayed"
+	// ApplyFailed: what a group had agreed on could not be applied. Subject: group,
+	// stream, consumer without its stream, or empty for the meta layer.
+	ApplyFailed Kind = "apply-failed"
+	// DataDamaged: blocks or files of a stream are missing or not as they were
+	// written. Subject: store, file, or stream.
+	DataDamaged Kind = "data-damaged"
+	// StreamReset: a replica is dropped and copied again. Subject: stream.
+	StreamReset Kind = "stream-reset"
+	// KeyMissing: what is encrypted cannot be read with the key that the server has.
+	// Subject: store, or empty.
+	KeyMissing Kind = "key-missing"
+	// FileMissing: a file that was to be written is not there; the server goes on.
+	// Subject: store or group.
+	FileMissing Kind = "file-missing"
+	// AcceptFailed: no connection can be taken, as a rule for want of descriptors.
+	AcceptFailed Kind = "accept-failed"
+	// AccountLimit: an account may store no more. Subject: account, or stream.
+	AccountLimit Kind = "account-limit"
 	// OutOfResources: the volume is full, or max_file_store is used up; JetStream
 	// ends on this server. Subject: "File", "Memory", or empty.
 	OutOfResources Kind = "out-of-resources"
@@ -103,6 +130,9 @@ const (
 	// HealthcheckFailed: /healthz was answered with an error, which is the Text.
 	// Count: errors, where the line tells a number.
 	HealthcheckFailed Kind = "healthcheck-failed"
+	// NotCurrent: a stream or a consumer lags behind its leader, told when a server
+	// is asked for its health. Subject: stream, or "ACCOUNT > STREAM > CONSUMER".
+	NotCurrent Kind = "not-current"
 	// NoQuorum: a leader has not heard of most of its group for 10 s, or the
 	// group has none. Subject: stream, or "ACCOUNT > STREAM > CONSUMER".
 	NoQuorum Kind = "no-quorum"
@@ -139,12 +169,21 @@ const (
 	ClientListener   Kind = "client-listener"   // Subject: "0.0.0.0:4222"
 	RouteListener    Kind = "route-listener"    // Subject: "0.0.0.0:6222"
 	MonitorListener  Kind = "monitor-listener"  // Subject: "0.0.0.0:8222"
+	MaxStorage       Kind = "max-storage"       // max_file_store. Bytes
+	TemporaryStore   Kind = "temporary-store"   // the store lies where systems clean up
+	Bootstrapping    Kind = "bootstrapping"     // the meta group's files were not there: a new volume, or an empty one
+	Recovering       Kind = "recovering"        // they were
+	RestoreStarting  Kind = "restore-starting"  // Subject: stream
+	Orphaned         Kind = "orphaned"          // on disk and not in the cluster, so removed. Subject: stream or consumer
 	StreamRestored   Kind = "stream-restored"   // Subject: stream. Took. Count: messages
 	JetStreamStarted Kind = "jetstream-started" // Took. Since v2.11
 	Ready            Kind = "ready"             // takes clients; a cluster may have no leader yet
 	RouteCreated     Kind = "route-created"     // Subject: connection
+	RouteClosed      Kind = "route-closed"      // Subject: the reason, "Stale Connection"
 	DuplicateName    Kind = "duplicate-name"    // two servers of a cluster bear one name. Subject: the name
 
+	// SteppedDown: a leader heard of another one with a higher term. Subject: group.
+	SteppedDown Kind = "stepped-down"
 	// MetaLeaderSelf: this server leads the meta group from now on.
 	MetaLeaderSelf Kind = "meta-leader-self"
 	// MetaLeaderOther: another one does. Subject: "SERVER/CLUSTER", "SERVER", or
@@ -174,26 +213,29 @@ const (
 	// Panic: the first line that Go's runtime prints when it ends a program.
 	Panic Kind = "panic"
 
-	Signal           Kind = "signal"            // Subject: "interrupt", "terminated", "user defined signal 2"
-	LameDuck         Kind = "lame-duck"         // clients are sent away, then the server ends
-	ShuttingDown     Kind = "shutting-down"     // the server begins to end
-	JetStreamStopped Kind = "jetstream-stopped" // its stores are closed
-	RemovedFromMeta  Kind = "removed-from-meta" // taken out of the cluster; JetStream ends on this server
-	Exiting          Kind = "exiting"           // the last line
+	Signal            Kind = "signal"             // Subject: "interrupt", "terminated", "user defined signal 2"
+	LameDuck          Kind = "lame-duck"          // clients are sent away, then the server ends
+	ShuttingDown      Kind = "shutting-down"      // the server begins to end
+	JetStreamStopping Kind = "jetstream-stopping" // its stores are being closed
+	JetStreamStopped  Kind = "jetstream-stopped"  // its stores are closed
+	RemovedFromMeta   Kind = "removed-from-meta"  // taken out of the cluster; JetStream ends on this server
+	Exiting           Kind = "exiting"            // the last line
 )
 
 // storageKinds are those for which Event.Storage is true. A catch-up that is done
 // follows every restart, so it is not among them.
 var storageKinds = map[Kind]bool{
-	StateWriteSlow: true, StoreWorkSlow: true, StateOutdated: true,
+	StateWriteSlow: true, StoreWorkSlow: true, StateOutdated: true, StateDamaged: true,
 	MetaSnapshotBuildSlow: true, MetaSnapshotSlow: true, MetaSnapshotBlocking: true,
 	MetaLogLarge: true, SnapshotFailed: true,
 	SubscriptionSlow: true, ReadLoopSlow: true, StreamLag: true, AppendsPending: true,
 	LeaderOverrun: true, QuorumPaused: true, QuorumResumed: true, LearnerOverrun: true,
 	IngestDropped: true, APIQueueFull: true,
 	WriteError: true, MessageNotStored: true, RaftStateNotWritten: true, RaftLogBroken: true,
+	RaftCatchupFailed: true, SnapshotReplayed: true, ApplyFailed: true,
+	DataDamaged: true, StreamReset: true, KeyMissing: true, FileMissing: true,
 	OutOfResources: true, LimitReached: true, PermissionDenied: true,
-	HealthBehind: true, HealthRecovered: true, NoQuorum: true,
+	HealthBehind: true, HealthRecovered: true, NotCurrent: true, NoQuorum: true,
 	CatchupStalled: true, CatchupAborted: true, CatchupFailed: true,
 }
 
@@ -202,6 +244,8 @@ var graveKinds = map[Kind]bool{
 	SnapshotFailed: true, StreamLag: true, AppendsPending: true, LeaderOverrun: true,
 	QuorumPaused: true, LearnerOverrun: true, IngestDropped: true, APIQueueFull: true,
 	WriteError: true, MessageNotStored: true, RaftStateNotWritten: true, RaftLogBroken: true,
+	RaftCatchupFailed: true, ApplyFailed: true,
+	DataDamaged: true, StreamReset: true, KeyMissing: true, FileMissing: true,
 	OutOfResources: true, LimitReached: true, PermissionDenied: true,
 	HealthBehind: true, NoQuorum: true,
 	CatchupStalled: true, CatchupAborted: true, CatchupFailed: true,

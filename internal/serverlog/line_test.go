@@ -23,35 +23,36 @@ func TestPrefixes(t *testing.T) {
 		level      Level
 		at         time.Time
 		source     string
+		process    int
 	}{
-		{"as it is", "[1] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, ""},
-		{"line end of a rotated file", "[1] 2026/11/22 06:31:08.123456 [WRN] " + text + "\r\n", nil, Warning, at, ""},
-		{"a clock elsewhere", "[1] 2026/11/22 07:31:08.123456 [WRN] " + text, berlin, Warning, at, ""},
-		{"whole seconds", "[1] 2026/11/22 06:31:08 [WRN] " + text, nil, Warning, second, ""},
-		{"no such day", "[1] 2026/02/31 06:31:08 [WRN] " + text, nil, Warning, time.Time{}, ""},
-		{"no process", "2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, ""},
-		{"no time", "[1] [WRN] " + text, nil, Warning, time.Time{}, ""},
-		{"level alone", "[WRN] " + text, nil, Warning, time.Time{}, ""},
-		{"text alone", text, nil, Unknown, time.Time{}, ""},
-		{"in colours", "[1] 2026/11/22 06:31:08.123456 [\x1b[0;93mWRN\x1b[0m] " + text, nil, Warning, at, ""},
-		{"error", "[1] 2026/11/22 06:31:08.123456 [ERR] " + text, nil, Error, at, ""},
-		{"kubectl --prefix", "[pod/nats-0/nats] [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "pod/nats-0/nats"},
-		{"kubectl --prefix --timestamps", "[pod/nats-0/nats] 2026-11-22T06:31:08.987654321Z [7] [WRN] " + text, nil, Warning, nano, "pod/nats-0/nats"},
-		{"the server's own time comes first", "2026-11-22T09:00:00Z [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, ""},
-		{"a container's file", "2026-11-22T07:31:08.987654321+01:00 stderr F [7] [WRN] " + text, nil, Warning, nano, ""},
-		{"compose", "nats-0  | [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "nats-0"},
-		{"server's name", "[nats-0] [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "nats-0"},
-		{"journal", "Nov 22 06:31:08 host7 nats-server[7]: [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "host7"},
-		{"syslog", "Nov 22 06:31:08 host7 nats-server[7]: " + text, nil, Unknown, time.Time{}, "host7"},
-		{"syslog of now", "2026-11-22T06:31:08.987654321Z host7 nats-server[7]: " + text, nil, Unknown, nano, "host7"},
-		{"docker", `{"log":"[7] 2026/11/22 06:31:08.123456 [WRN] ` + text + `\n","stream":"stderr","time":"2026-11-22T06:31:09Z"}`, nil, Warning, at, ""},
-		{"docker, no time", `{"log":"[7] [WRN] ` + text + `\n","stream":"stderr","time":"2026-11-22T06:31:08.987654321Z"}`, nil, Warning, nano, ""},
-		{"journal as JSON", `{"MESSAGE":"[7] [WRN] ` + text + `","PRIORITY":6}`, nil, Warning, time.Time{}, ""},
+		{"as it is", "[1] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "", 1},
+		{"line end of a rotated file", "[1] 2026/11/22 06:31:08.123456 [WRN] " + text + "\r\n", nil, Warning, at, "", 1},
+		{"a clock elsewhere", "[1] 2026/11/22 07:31:08.123456 [WRN] " + text, berlin, Warning, at, "", 1},
+		{"whole seconds", "[1] 2026/11/22 06:31:08 [WRN] " + text, nil, Warning, second, "", 1},
+		{"no such day", "[1] 2026/02/31 06:31:08 [WRN] " + text, nil, Warning, time.Time{}, "", 1},
+		{"no process", "2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "", 0},
+		{"no time", "[1] [WRN] " + text, nil, Warning, time.Time{}, "", 1},
+		{"level alone", "[WRN] " + text, nil, Warning, time.Time{}, "", 0},
+		{"text alone", text, nil, Unknown, time.Time{}, "", 0},
+		{"in colours", "[1] 2026/11/22 06:31:08.123456 [\x1b[0;93mWRN\x1b[0m] " + text, nil, Warning, at, "", 1},
+		{"error", "[1] 2026/11/22 06:31:08.123456 [ERR] " + text, nil, Error, at, "", 1},
+		{"kubectl --prefix", "[pod/nats-0/nats] [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "pod/nats-0/nats", 7},
+		{"kubectl --prefix --timestamps", "[pod/nats-0/nats] 2026-11-22T06:31:08.987654321Z [7] [WRN] " + text, nil, Warning, nano, "pod/nats-0/nats", 7},
+		{"the server's own time comes first", "2026-11-22T09:00:00Z [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "", 7},
+		{"a container's file", "2026-11-22T07:31:08.987654321+01:00 stderr F [7] [WRN] " + text, nil, Warning, nano, "", 7},
+		{"compose", "nats-0  | [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "nats-0", 7},
+		{"server's name", "[nats-0] [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "nats-0", 7},
+		{"journal", "Nov 22 06:31:08 host7 nats-server[7]: [7] 2026/11/22 06:31:08.123456 [WRN] " + text, nil, Warning, at, "host7", 7},
+		{"syslog", "Nov 22 06:31:08 host7 nats-server[7]: " + text, nil, Unknown, time.Time{}, "host7", 7},
+		{"syslog of now", "2026-11-22T06:31:08.987654321Z host7 nats-server[7]: " + text, nil, Unknown, nano, "host7", 7},
+		{"docker", `{"log":"[7] 2026/11/22 06:31:08.123456 [WRN] ` + text + `\n","stream":"stderr","time":"2026-11-22T06:31:09Z"}`, nil, Warning, at, "", 7},
+		{"docker, no time", `{"log":"[7] [WRN] ` + text + `\n","stream":"stderr","time":"2026-11-22T06:31:08.987654321Z"}`, nil, Warning, nano, "", 7},
+		{"journal as JSON", `{"MESSAGE":"[7] [WRN] ` + text + `","PRIORITY":6}`, nil, Warning, time.Time{}, "", 7},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			want := Event{
-				At: tt.at, Source: tt.source, Level: tt.level, Text: text,
+				At: tt.at, Source: tt.source, Process: tt.process, Level: tt.level, Text: text,
 				Kind: StateWriteSlow, Subject: "ORDERS", Took: 66100 * time.Millisecond, Bytes: 73,
 			}
 			if diff := cmp.Diff(want, Parser{Location: tt.zone}.Parse(tt.line)); diff != "" {

@@ -28,6 +28,7 @@ type loggedLine struct {
 }
 
 const (
+	v2103   = "v2.10.3"
 	v210    = "v2.10.29"
 	v211    = "v2.11.17"
 	v2124   = "v2.12.4"
@@ -184,8 +185,85 @@ var loggedLines = []loggedLine{
 	{current, Unknown, outside, "", "panic: %v", args("runtime error: invalid memory address or nil pointer dereference"), Event{Kind: Panic}},
 	{current, Unknown, outside, "", "fatal error: %s", args("runtime: out of memory"), Event{Kind: Panic}},
 
-	{current, Info, server, "", "  Max Storage:     %s", args("1.00 TB"), Event{Kind: Other}},
-	{current, Warning, raft, ofRaft, "Draining and replaying snapshot", nil, Event{Kind: Other}},
+	{current, Warning, store, ofStore, "Stream state outdated, last block has additional entries, will rebuild", nil, Event{Kind: StateOutdated, Subject: "ORDERS"}},
+	{v210, Warning, store, ofStore, "Stream state outdated, found extra blocks, will rebuild", nil, Event{Kind: StateOutdated, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state block does not exist or index mismatch", nil, Event{Kind: StateOutdated, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state has no checksum present", nil, Event{Kind: StateOutdated, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "TTL state is outdated; attempting to recover using linear scan (seq %d to %d)", args(1, 9), Event{Kind: StateOutdated, Subject: "ORDERS"}},
+	{v2124, Warning, store, ofStore, "Message scheduling state is outdated; attempting to recover using linear scan (seq %d to %d)", args(1, 9), Event{Kind: StateOutdated, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state too short (%d bytes)", args(7), Event{Kind: StateDamaged, Subject: "ORDERS"}},
+	{v210, Warning, store, ofStore, "Stream state checksum did not match", nil, Event{Kind: StateDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state magic and version mismatch", nil, Event{Kind: StateDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state corrupt subject detected", nil, Event{Kind: StateDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state error decoding avl dmap: %v", args(errDisk), Event{Kind: StateDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state encountered internal inconsistency on recover", nil, Event{Kind: StateDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state encountered internal inconsistency on write", nil, Event{Kind: StateDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Could not read stream state file: %v", args(errDisk), Event{Kind: StateDamaged, Subject: "ORDERS"}},
+	{v214, Error, server, "", "Failed to flush pending data for '%s > %s' [%s]: %v", args("APP", "ORDERS", group, errDisk), Event{Kind: SnapshotFailed, Subject: "APP > ORDERS"}},
+	{current, Warning, raft, ofRaft, "Error writing commit file for %q: %v", args(group, errDisk), Event{Kind: RaftStateNotWritten, Subject: group}},
+	{current, Error, server, "", "Error creating filestore WAL: %v", args(errDisk), Event{Kind: RaftStateNotWritten}},
+	{current, Warning, raft, ofRaft, "Snapshot with last index 0 is invalid, cleaning up", nil, Event{Kind: RaftLogBroken, Subject: group}},
+	{current, Warning, raft, ofRaft, "Error reading snapshot: %v", args(errDisk), Event{Kind: RaftLogBroken, Subject: group}},
+	{v210, Warning, raft, ofRaft, "Could not load %d from WAL [%+v]: %v", args(5, struct{ Msgs, First int }{7, 1}, errDisk), Event{Kind: RaftLogBroken, Subject: group}},
+	{current, Warning, raft, ofRaft, "Got an error loading %d index: %v", args(5, errDisk), Event{Kind: RaftLogBroken, Subject: group}},
+	{v210, Warning, raft, ofRaft, "Got an error loading %d index: %v - will reset", args(5, errDisk), Event{Kind: RaftLogBroken, Subject: group}},
+	{current, Warning, raft, ofRaft, "Wrong index, ae is %+v, index stored was %d, n.pindex is %d, will reset", args(struct{ leader string }{"a"}, 7, 8), Event{Kind: RaftLogBroken, Subject: group}},
+	{current, Warning, raft, ofRaft, "Commit file corrupt, checksums did not match", nil, Event{Kind: RaftLogBroken, Subject: group}},
+	{current, Warning, raft, ofRaft, "Commit file corrupt, too short", nil, Event{Kind: RaftLogBroken, Subject: group}},
+	{current, Warning, raft, ofRaft, "Request from follower for entry at index [%d] errored for state %+v - %v", args(5, struct{ Msgs int }{7}, errDisk), Event{Kind: RaftCatchupFailed, Subject: group}},
+	{current, Warning, raft, ofRaft, "Could not find a starting entry for catchup request: %v", args(errDisk), Event{Kind: RaftCatchupFailed, Subject: group}},
+	{current, Warning, raft, ofRaft, "Canceling catchup for %q, could not subscribe to progress inbox: %v", args("6DVFpukC", errDisk), Event{Kind: RaftCatchupFailed, Subject: group}},
+	{v210, Error, raft, ofRaft, "Error sending snapshot to follower [%s]: %v", args("6DVFpukC", errDisk), Event{Kind: RaftCatchupFailed, Subject: group}},
+	{current, Warning, raft, ofRaft, "Expected first catchup entry to be a snapshot and peerstate, will retry", nil, Event{Kind: RaftCatchupFailed, Subject: group}},
+	{current, Warning, raft, ofRaft, "Draining and replaying snapshot", nil, Event{Kind: SnapshotReplayed, Subject: group}},
+	{v210, Error, raft, ofRaft, "Got an error applying commit for %d: %v", args(5, errDisk), Event{Kind: ApplyFailed, Subject: group}},
+	{current, Warning, raft, ofRaft, "Got error on apply commit during replay: %v", args(errDisk), Event{Kind: ApplyFailed, Subject: group}},
+	{current, Error, server, "", "Error applying stream entries to '%s > %s': %v", args("APP", "ORDERS", errDisk), Event{Kind: ApplyFailed, Subject: "APP > ORDERS"}},
+	{v2124, Warning, server, "", "Error applying entries to '%s > %s': %v", args("APP", "ORDERS", errDisk), Event{Kind: ApplyFailed, Subject: "APP > ORDERS"}},
+	{current, Error, server, "", "Error applying consumer entries to '%s > %s': %v", args("APP", "mailer", errDisk), Event{Kind: ApplyFailed, Subject: "APP > mailer"}},
+	{v210, Warning, server, "", "Error applying consumer entries to '%s > %s'", args("APP", "mailer"), Event{Kind: ApplyFailed, Subject: "APP > mailer"}},
+	{current, Error, server, "", "Error applying JetStream cluster entries: %v", args(errDisk), Event{Kind: ApplyFailed}},
+	{current, Warning, store, ofStore, "loadBlock error: %v", args(errDisk), Event{Kind: DataDamaged, Subject: "ORDERS"}},
+	{v214, Warning, store, ofStore, "checkMsgs: %v", args(errDisk), Event{Kind: DataDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Stream state detected prior state, could not locate msg block %d", args(7), Event{Kind: DataDamaged, Subject: "ORDERS"}},
+	{v210, Warning, store, ofStore, "Detected skew in subject-based total (%d) vs raw total (%d), rebuilding", args(7, 8), Event{Kind: DataDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "indexCacheBuf corrupt record state in %s: dlen %d slen %d index %d rl %d lbuf %d", args("/data/7.blk", 1, 2, 3, 4, 5), Event{Kind: DataDamaged, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "indexCacheBuf corrupt state in %s: mb.first %d mb.last %d", args("/data/7.blk", 9, 8), Event{Kind: DataDamaged, Subject: "ORDERS"}},
+	{current, Warning, server, "", "  Missing stream metafile for %q", args("/data/meta.inf"), Event{Kind: DataDamaged, Subject: "/data/meta.inf"}},
+	{current, Warning, server, "", "  Missing stream checksum file %q", args("/data/meta.sum"), Event{Kind: DataDamaged, Subject: "/data/meta.sum"}},
+	{v210, Warning, server, "", "  Stream metafile %q: checksums do not match %q vs %q", args("/data/meta.inf", "a", "b"), Event{Kind: DataDamaged, Subject: "/data/meta.inf"}},
+	{current, Warning, server, "", "  Error recreating stream %q: %v", args("ORDERS", errDisk), Event{Kind: DataDamaged, Subject: "ORDERS"}},
+	{current, Warning, server, "", "Detected bad stream state, resetting '%s > %s'", args("APP", "ORDERS"), Event{Kind: StreamReset, Subject: "APP > ORDERS"}},
+	{v210, Warning, server, "", "Resetting stream cluster state for '%s > %s'", args("APP", "ORDERS"), Event{Kind: StreamReset, Subject: "APP > ORDERS"}},
+	{current, Warning, server, "", "  Error decrypting our stream metafile: %v", args(errors.New("chacha20poly1305: message authentication failed")), Event{Kind: KeyMissing}},
+	{v210, Warning, server, "", "  Error decrypting our consumer metafile: %v", args(errDisk), Event{Kind: KeyMissing}},
+	{current, Warning, server, "", "  Bad stream encryption key length of %d", args(3), Event{Kind: KeyMissing}},
+	{current, Warning, store, ofStore, "Stream state error reading encryption key: %v", args(errDisk), Event{Kind: KeyMissing, Subject: "ORDERS"}},
+	{current, Warning, store, ofStore, "Resource not found: %v", args(errDisk), Event{Kind: FileMissing, Subject: "ORDERS"}},
+	{current, Warning, raft, ofRaft, "Resource not found: %v", args(errDisk), Event{Kind: FileMissing, Subject: group}},
+	{current, Error, server, "", "Temporary %s Accept Error(%v), sleeping %dms", args("Client", errors.New("accept tcp: too many open files"), 10), Event{Kind: AcceptFailed}},
+	{current, Warning, server, "", "JetStream account limits exceeded for '%s': %s", args("APP", "maximum bytes exceeded"), Event{Kind: AccountLimit, Subject: "APP"}},
+	{v2124, Warning, server, "", "JetStream %s resource limits exceeded for account: %q", args("file", "APP"), Event{Kind: AccountLimit, Subject: "APP"}},
+	{v211, Warning, server, "", "JetStream resource limits exceeded for account: %q", args("APP"), Event{Kind: AccountLimit, Subject: "APP"}},
+	{current, Warning, server, "", "Stream '%s > %s' errored, account resources exceeded", args("APP", "ORDERS"), Event{Kind: AccountLimit, Subject: "APP > ORDERS"}},
+	{v2103, Warning, server, "", "JetStream stream '%s > %s' is not current", args("APP", "ORDERS"), Event{Kind: NotCurrent, Subject: "APP > ORDERS"}},
+	{v2103, Warning, server, "", "JetStream consumer '%s > %s > %s' is not current", args("APP", "ORDERS", "mailer"), Event{Kind: NotCurrent, Subject: "APP > ORDERS > mailer"}},
+	{current, Info, server, "", "  Max Storage:     %s", args("1.00 TB"), Event{Kind: MaxStorage, Bytes: 1 << 40}},
+	{current, Warning, server, "", "Temporary storage directory used, data could be lost on system reboot", nil, Event{Kind: TemporaryStore}},
+	{current, Info, server, "", "JetStream cluster bootstrapping", nil, Event{Kind: Bootstrapping}},
+	{v210, Info, server, "", "JetStream cluster recovering state", nil, Event{Kind: Recovering}},
+	{current, Info, server, "", "  Starting restore for stream '%s > %s'", args("APP", "ORDERS"), Event{Kind: RestoreStarting, Subject: "APP > ORDERS"}},
+	{current, Warning, server, "", "Detected orphaned stream '%s > %s', will cleanup", args("APP", "ORDERS"), Event{Kind: Orphaned, Subject: "APP > ORDERS"}},
+	{v210, Warning, server, "", "Detected orphaned durable consumer '%s > %s > %s', will cleanup", args("APP", "ORDERS", "mailer"), Event{Kind: Orphaned, Subject: "APP > ORDERS > mailer"}},
+	{current, Info, connection, ofRoute, "Route connection created (%s)", args("nats-2"), Event{Kind: RouteCreated, Subject: route}},
+	{current, Info, connection, ofRoute, "%s connection closed: %s", args("Router", "Stale Connection"), Event{Kind: RouteClosed, Subject: "Stale Connection"}},
+	{current, Info, connection, ofRoute, "%s connection closed: %s", args("Router", "Duplicate Route - Remote: nats-2"), Event{Kind: RouteClosed, Subject: "Duplicate Route"}},
+	{current, Info, connection, ofClient, "%s connection closed: %s", args("Client", "Client Closed"), Event{Kind: Other}},
+	{current, Warning, raft, ofRaft, "Detected another leader with higher term, will stepdown", nil, Event{Kind: SteppedDown, Subject: group}},
+	{current, Info, server, "", "Initiating JetStream Shutdown...", nil, Event{Kind: JetStreamStopping}},
+
+	{current, Info, server, "", "  Max Memory:      %s", args("1.00 TB"), Event{Kind: Other}},
+	{current, Warning, raft, ofRaft, "Could not parse snapshot peerstate correctly", nil, Event{Kind: Other}},
 }
 
 func (l loggedLine) name() string {
@@ -219,6 +297,7 @@ func TestLines(t *testing.T) {
 			want := l.want
 			want.Level, want.Text = l.level, l.text()
 			if l.level != Unknown {
+				want.Process = 1
 				want.At = time.Date(2026, 11, 22, 6, 31, 8, 123456000, time.UTC)
 			}
 			if diff := cmp.Diff(want, Parse(l.logged())); diff != "" {
@@ -300,7 +379,10 @@ func TestStorage(t *testing.T) {
 // TestStorageWarnings: each warning and error of a line above that names a store,
 // a log, a write or a wait is one of storage's; the few that are not are named.
 func TestStorageWarnings(t *testing.T) {
-	not := []Kind{HealthcheckFailed, ProducerStalled, DuplicateName, Unsupported, RemovedFromMeta, Other}
+	not := []Kind{
+		HealthcheckFailed, ProducerStalled, DuplicateName, Unsupported, RemovedFromMeta, AcceptFailed, AccountLimit,
+		TemporaryStore, Orphaned, SteppedDown, Other,
+	}
 	for _, l := range loggedLines {
 		if l.level != Warning && l.level != Error {
 			continue

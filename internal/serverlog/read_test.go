@@ -108,6 +108,39 @@ func TestReadIsBounded(t *testing.T) {
 	}
 }
 
+// TestReadParts: what containerd cut is one line again.
+func TestReadParts(t *testing.T) {
+	const head = "2026-11-22T06:31:08.987654321Z stderr "
+	log := head + "P [7] [WRN] Internal subscription on \"$NRG\n" +
+		head + "P .P.7vzG\n" +
+		head + "F qwRW\" took too long: 2.99s\r\n" +
+		head + "F [7] [INF] Server is ready\n" +
+		head + "P [7] [INF] Server Exi"
+	var got []Event
+	if err := Read(strings.NewReader(log), func(e Event) { got = append(got, e) }); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 3 || got[0].Subject != "$NRG.P.7vzGqwRW" || got[0].At.IsZero() || got[1].Kind != Ready || got[2].Text != "Server Exi" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// TestReadValues: a record of Loki's holds several lines.
+func TestReadValues(t *testing.T) {
+	log := `{"stream":{"pod":"nats-0"},"values":[["1795329068000000001","[7] [INF] Server is ready"],["1795329069000000000","[7] [INF] Server Exiting.."]]}`
+	if diff := cmp.Diff([]Kind{Ready, Exiting}, kindsOf(t, strings.NewReader(log))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestReadLongJSON: the line inside is read however much stands beside it.
+func TestReadLongJSON(t *testing.T) {
+	log := `{"labels":"` + strings.Repeat("x", 3*readSize) + `","log":"[7] [INF] Server is ready\n"}`
+	if diff := cmp.Diff([]Kind{Ready, Exiting}, kindsOf(t, strings.NewReader(log+"\n[7] [INF] Server Exiting..\n"))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestReadZone: the parser's zone is that of every line.
 func TestReadZone(t *testing.T) {
 	p := Parser{Location: fixedZone}

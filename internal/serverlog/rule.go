@@ -57,18 +57,71 @@ var matchers = sync.OnceValue(func() []matcher {
 	return list
 })
 
+// keyLength is how many bytes of a text choose the rules to try.
+const keyLength = 4
+
+// index has the rules to try, in their order, by the first bytes of a text, and under
+// the empty key those that may stand behind anything.
+var index = sync.OnceValue(func() map[string][]*matcher {
+	list := matchers()
+	keys := map[string]bool{"": true}
+	for i := range list {
+		keys[list[i].key()] = true
+	}
+	byKey := map[string][]*matcher{}
+	for key := range keys {
+		for i := range list {
+			if own := list[i].key(); own == key || own == "" {
+				byKey[key] = append(byKey[key], &list[i])
+			}
+		}
+	}
+	return byKey
+})
+
+// candidates are the rules that may fit a text: most texts begin as none does.
+func candidates(text string) []*matcher {
+	all := index()
+	if len(text) >= keyLength {
+		if list, ok := all[text[:keyLength]]; ok {
+			return list
+		}
+	}
+	return all[""]
+}
+
+// key is how every text of a rule begins; empty where they differ.
+func (m *matcher) key() string {
+	text := m.format
+	switch {
+	case m.by.before == store.before:
+		text = "Filestore ["
+	case m.by.before == raft.before:
+		text = "RAFT ["
+	case m.by.before != "":
+		return ""
+	}
+	if verb := strings.IndexByte(text, '%'); verb >= 0 {
+		text = text[:verb]
+	}
+	if len(text) < keyLength {
+		return ""
+	}
+	return text[:keyLength]
+}
+
 // verbPattern finds the verbs of a format string.
 var verbPattern = regexp.MustCompile(`%[+.\d]*[a-z]`)
 
 func (r rule) matcher() matcher {
+	format, fields := r.fixed()
 	m := matcher{rule: r}
-	fields := strings.Fields(r.fields)
 	if r.by.named {
 		m.fields = append(m.fields, speakerField(fields))
 	}
 	var expr strings.Builder
 	expr.WriteString("^" + r.by.before)
-	rest := r.format
+	rest := format
 	for i := 0; ; i++ {
 		at := verbPattern.FindStringIndex(rest)
 		if at == nil {
@@ -83,6 +136,22 @@ func (r rule) matcher() matcher {
 	expr.WriteString(r.by.after + "$")
 	m.pattern = regexp.MustCompile(expr.String())
 	return m
+}
+
+// fixed is the format, and the words for its verbs, where those that stand for one
+// text alone are that text.
+func (r rule) fixed() (format string, fields []string) {
+	words := strings.Fields(r.fields)
+	format = verbPattern.ReplaceAllStringFunc(r.format, func(verb string) string {
+		word := words[0]
+		words = words[1:]
+		if text, fixed := strings.CutPrefix(word, "="); fixed {
+			return text
+		}
+		fields = append(fields, word)
+		return verb
+	})
+	return format, fields
 }
 
 // speakerField is what the speaker's own group is for.

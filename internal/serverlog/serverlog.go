@@ -12,8 +12,11 @@ package serverlog
 import "time"
 
 const (
-	// MaxLine is how many bytes of a line are looked at; the rest is dropped.
-	MaxLine = 64 << 10
+	// MaxLine is how many bytes of a line are looked at; the rest is dropped. It is
+	// this much for the JSON around a line.
+	MaxLine = 1 << 20
+	// maxInner is how many bytes are looked at of what nats-server itself wrote.
+	maxInner = 64 << 10
 	// MaxText bounds Event.Text in bytes; what was cut ends with an ellipsis.
 	MaxText = 4 << 10
 	// maxName bounds Event.Subject and Event.Source the same way. The longest
@@ -31,7 +34,12 @@ type Event struct {
 	At time.Time
 	// Source is what a collector put before the line: "pod/nats-0/nats" of
 	// kubectl logs --prefix, the container of compose, the host of syslog.
-	Source  string
+	Source string
+	// Process is the number of the server's process, 0 where the line has none.
+	Process int
+	// Foreign reports that nothing shows the line to be nats-server's: it has no
+	// level of a nats-server, no rule knows it, and no syslog names nats-server.
+	Foreign bool
 	Level   Level
 	Kind    Kind
 	Subject string        // what the line is about
