@@ -10,6 +10,9 @@ import (
 // A step whose limit is undecided gets the time of the rounds that are left out of the
 // others.
 func TestUndecidedStepsGetTheTime(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it measures for ten seconds")
+	}
 	dir, doc := programtest.Target(t), t.TempDir()+"/run.json"
 	const limit = "raw-sync.fdatasync{step=raw-sync} p99.99 < 1s" // 36,888 operations decide it
 	programtest.Run(t, "check", dir, "--profile", "raft", "--only", "raw-sync,dir-sync", "--skip", "raw-sync-*",
