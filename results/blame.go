@@ -125,8 +125,12 @@ func (f *Finding) caseOf(run *Run, limit *profiles.Limit, m measure.Measurement)
 }
 
 // quietShare is what the operations of all rounds that the machine did not disturb say of
-// a limit; nil where that was not observed in each.
+// a limit; nil where that was not observed in each, and for a limit that asks for slow
+// ones, which no machine keeps from being slow.
 func quietShare(limit *profiles.Limit, rounds []measure.Round) *cause.Undisturbed {
+	if upward(limit.Op) {
+		return nil
+	}
 	for _, r := range rounds {
 		if r.Distribution != nil && r.Context.Withheld == nil {
 			return nil

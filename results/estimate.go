@@ -63,12 +63,13 @@ func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) (tooLi
 		return false
 	}
 	all := shareBeyond(limit, ds)
-	kept, aside := undisturbed(limit, rounds)
-	quiet := all
-	if aside.Operations > 0 && !upward(limit.Op) {
-		quiet = shareBeyond(limit, kept)
+	if all.holds || upward(limit.Op) {
+		f.tellQuantile(limit, ds, all)
+		return all.tooLittle
 	}
-	if quiet.holds && !all.holds {
+	kept, aside := undisturbed(limit, rounds)
+	quiet := shareBeyond(limit, kept)
+	if quiet.holds {
 		quantile, _ := quantileOf(merged(ds), limit.Stat.Quantile)
 		f.tellQuantile(limit, kept, quiet)
 		f.Reason += fmt.Sprintf("; %s, and with them %v is %.3g ms", asideWords(aside), limit.Stat, 1e3*quantile)

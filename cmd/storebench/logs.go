@@ -131,12 +131,25 @@ func parseMoment(text string, now time.Time) (time.Time, error) {
 	return time.Time{}, errors.New("no time")
 }
 
-// readLogs reads every file. When none of the lines is nats-server's, that is the
-// user's to mend.
+// readLogs reads every file until the user ends it: a pipe that stays open, or a file on
+// a volume that hangs, is left behind in the middle of a read then. When none of the
+// lines is nats-server's, that is the user's to mend.
 func readLogs(ctx context.Context, logs *doctor.Logs, names []string, stdin io.Reader) error {
-	labels := logLabels(names)
-	for i, name := range names {
-		if err := readLog(ctx, logs.Source(labels[i]), name, stdin); err != nil {
+	labels, read := logLabels(names), make(chan error, 1)
+	go func() {
+		for i, name := range names {
+			if err := readLog(logs.Source(labels[i]), name, stdin); err != nil {
+				read <- err
+				return
+			}
+		}
+		read <- nil
+	}()
+	select {
+	case <-ctx.Done():
+		return codeError(exitInterrupted)
+	case err := <-read:
+		if err != nil {
 			return err
 		}
 	}
@@ -150,7 +163,7 @@ func readLogs(ctx context.Context, logs *doctor.Logs, names []string, stdin io.R
 	return nil
 }
 
-func readLog(ctx context.Context, source *doctor.Source, name string, stdin io.Reader) error {
+func readLog(source *doctor.Source, name string, stdin io.Reader) error {
 	in := stdin
 	if name != "-" {
 		f, err := os.Open(name)
@@ -163,30 +176,14 @@ func readLog(ctx context.Context, source *doctor.Source, name string, stdin io.R
 		}
 		in = f
 	}
-	in, err := unpack(cancelled{ctx, in})
+	in, err := unpack(in)
 	if err == nil {
 		err = serverlog.Parser{Now: time.Now()}.Read(in, source.Add)
-	}
-	if ctx.Err() != nil {
-		return codeError(exitInterrupted)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
-}
-
-// cancelled reads until its context ends.
-type cancelled struct {
-	ctx context.Context
-	in  io.Reader
-}
-
-func (c cancelled) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.in.Read(p)
 }
 
 // unpack reads what gzip or zstd packed, told by its first bytes.

@@ -109,6 +109,17 @@ func TestBadLogs(t *testing.T) {
 	}
 }
 
+// TestLogsInterrupted: a pipe that stays open does not keep the program from ending.
+func TestLogsInterrupted(t *testing.T) {
+	open, writer := io.Pipe()
+	defer writer.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := readLogs(ctx, &doctor.Logs{}, []string{"-"}, open); exitCode(err) != exitInterrupted {
+		t.Errorf("%v, want the exit code of an interrupted run", err)
+	}
+}
+
 // BenchmarkLogs reads a million lines an operation, most of them routine.
 func BenchmarkLogs(b *testing.B) {
 	var text strings.Builder

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,6 +17,9 @@ func (l *Logs) Diagnose() *Diagnosis {
 	for _, n := range nodes {
 		d.From, d.To = earliest(d.From, n.first), latest(d.To, n.last)
 		d.Nodes = append(d.Nodes, Node{n.key, n.version, n.first, n.last, n.lines, len(n.starts())})
+	}
+	if !slices.ContainsFunc(nodes, func(n *node) bool { return n.lines > 0 }) {
+		d.Status = results.Inconclusive // what nobody looked at is not clear
 	}
 	d.tell(incidents(nodes, l.step))
 	d.Kinds = kinds(nodes)
@@ -172,6 +176,13 @@ func (d *Diagnosis) note(l *Logs) {
 	}
 	if l.undated > 0 {
 		d.Notes = append(d.Notes, counted(l.undated, "line")+" of trouble without a time: their place in the order cannot be told")
+	}
+	if len(d.Nodes) == 0 && len(l.nodes) > 0 {
+		all := map[string]bool{}
+		for _, n := range l.nodes {
+			all[n.name()] = true
+		}
+		d.Notes = append(d.Notes, "no node fits --node; the logs are of "+names(slices.Sorted(maps.Keys(all))))
 	}
 	if l.skipped > 0 {
 		d.Notes = append(d.Notes, counted(l.skipped, "line")+" outside of --since and --until")

@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"storebench/internal/serverlog"
@@ -71,7 +72,7 @@ var filePattern = regexp.MustCompile(`/\S*jetstream/\S+`)
 // explain adds what the nodes' own start lines tell.
 func (r refusal) explain(in *incident, f *Finding) {
 	for _, v := range in.servers {
-		if !contains(f.Nodes, v.key) {
+		if !slices.Contains(f.Nodes, v.key) {
 			continue
 		}
 		switch r.name {
@@ -103,13 +104,4 @@ func (r refusal) explain(in *incident, f *Finding) {
 			}
 		}
 	}
-}
-
-func contains(list []string, name string) bool {
-	for _, s := range list {
-		if s == name {
-			return true
-		}
-	}
-	return false
 }

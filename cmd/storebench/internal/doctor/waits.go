@@ -48,7 +48,7 @@ func (in *incident) paused() (p pauses) {
 				if took := slices.MaxFunc(group, func(a, b ending) int { return int(a.took - b.took) }).took; took > p.longest {
 					p.longest, p.at = took, group[0].at
 				}
-				if !contains(p.nodes, v.key) {
+				if !slices.Contains(p.nodes, v.key) {
 					p.nodes = append(p.nodes, v.key)
 				}
 			}

@@ -73,6 +73,8 @@ var statusWords = map[results.Status]string{
 // sentence says what happened.
 func (d *Diagnosis) sentence() string {
 	switch {
+	case len(d.Findings) == 0 && d.Status == results.Inconclusive:
+		return "no line of nats-server's is left of what was asked for: the time, or the node"
 	case len(d.Findings) == 0:
 		return "nothing in these logs speaks of storage, or of what slow storage does"
 	case d.Status == results.Pass:
