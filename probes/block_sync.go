@@ -36,7 +36,7 @@ func (p *BlockSync) Info() Info {
 		Metrics: []Metric{
 			{Name: "stall", Unit: measure.Seconds, Help: "the longest response of a message that met a sync, one value a sync"},
 			{Name: "sync", Unit: measure.Seconds, Help: "a whole sync of one stream"},
-			{Name: "store_between", Unit: measure.Seconds, Help: "messages that met no sync, from when they were due until stored"},
+			{Name: "store_outside_sync", Unit: measure.Seconds, Help: "messages that met no sync, from when they were due until stored"},
 			{Name: "store_during", Unit: measure.Seconds, Help: "messages that met a sync, from when they were due until stored"},
 		},
 		Need:  p.need(),
@@ -279,7 +279,7 @@ func (r *syncRound) measured(start time.Time, origin time.Duration, around measu
 	r.giveUp(whole, origin, elapsed, ended)
 	return []measure.Measurement{
 		timed("stall", start, elapsed, around, stalls), timed("sync", start, elapsed, around, whole),
-		timed("store_between", start, elapsed, around, between), timed("store_during", start, elapsed, around, during),
+		timed("store_outside_sync", start, elapsed, around, between), timed("store_during", start, elapsed, around, during),
 	}
 }
 

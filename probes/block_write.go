@@ -22,7 +22,7 @@ func (p *BlockWrite) Info() Info {
 	metrics := []Metric{
 		{Name: "store", Unit: measure.Seconds, Help: "a message from when it was due (closed loop: begun) until it is stored, waiting for earlier ones included"},
 		{Name: "store_service", Unit: measure.Seconds, Help: "a message from when it was begun until it is stored (open loop)"},
-		{Name: "store_late", Unit: measure.Seconds, Help: "by how much this machine woke an idle writer late, which is not the volume's and in no other metric (open loop)", Kind: measure.Harness},
+		{Name: "store_sched_delay", Unit: measure.Seconds, Help: "by how much this machine woke an idle writer late, which is not the volume's and in no other metric (open loop)", Kind: measure.Harness},
 	}
 	return Info{
 		Name:    "block-write",
@@ -55,7 +55,7 @@ func (p *BlockWrite) Run(ctx context.Context, env *Env) ([]measure.Measurement, 
 	measured := []measure.Measurement{timed("store", start, all.Elapsed, around, all.Response)}
 	if p.Mode == "open" {
 		measured = append(measured, timed("store_service", start, all.Elapsed, around, all.Service),
-			timed("store_late", start, all.Elapsed, around, all.Late))
+			timed("store_sched_delay", start, all.Elapsed, around, all.Late))
 	}
 	return s.warn(measured), cutOr(runErr, ending(all), s.close(ctx))
 }

@@ -111,7 +111,7 @@ func TestInfo(t *testing.T) {
 			if text, has := probes.Value(newProbe(t, name), m.Until); m.Until != "" && (!has || !isDuration(text)) {
 				t.Errorf("metric %s is given up after the parameter %q, which is no duration of the probe", m.Name, m.Until)
 			}
-			if late := strings.HasSuffix(m.Name, "_late"); late != (m.Kind == measure.Harness) {
+			if late := strings.HasSuffix(m.Name, "_sched_delay"); late != (m.Kind == measure.Harness) {
 				t.Errorf("metric %s has the kind %q", m.Name, m.Kind)
 			}
 			seen[m.Name] = true

@@ -41,7 +41,7 @@ func (p *MetaSnapshot) Info() Info {
 			{Name: "generate_alone", Unit: measure.Seconds, Help: "of that, to make it"},
 			{Name: "install_alone", Unit: measure.Seconds, Help: "of that, to write it"},
 			{Name: "ack", Unit: measure.Seconds, Help: "a publish from when it was due until it is acknowledged, while snapshots are taken"},
-			{Name: "ack_late", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
+			{Name: "ack_sched_delay", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
 		},
 		Need:   Need{Bytes: 2 * consumers.consumerBytes(), Files: 24 * int64(p.Consumers)},
 		Extra:  p.consumersWait() + 2*raftWait, // in each half a change may stay unanswered

@@ -68,8 +68,8 @@ func (p raftParams) info(i Info) Info {
 	}
 	i.Extra += p.FormBound + 3*raftWait + grace + closeWait
 	i.Metrics = append(i.Metrics,
-		Metric{Name: "formed", Unit: measure.Seconds, Help: "from the start of the three servers until one leads the meta group and all are current"},
-		Metric{Name: Placed, Unit: measure.Seconds, Help: "from when the streams stand and their leaders are asked to hand over until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does); unfinished also where the streams are not made in time"},
+		Metric{Name: "cluster_formed", Unit: measure.Seconds, Help: "from the start of the three servers until one leads the meta group and all are current"},
+		Metric{Name: LeadersMoved, Unit: measure.Seconds, Help: "from when the streams stand and their leaders are asked to hand over until the server on the volume leads all of them and the meta group (place follower, and in raft-election: until another does); unfinished also where the streams are not made in time"},
 		Metric{Name: "leaders_lost", Unit: measure.Count, Help: "elections of streams and of the meta group that nobody asked for; on nats-server before 2.10.18 only those that another server won", Kind: measure.Event},
 		Metric{Name: "memory", Unit: measure.Bytes, Help: "largest resident memory of the server on the volume"},
 		Metric{Name: "memory_all", Unit: measure.Bytes, Help: "the largest resident memories of the three servers together"},
@@ -80,8 +80,8 @@ func (p raftParams) info(i Info) Info {
 // lateHelp is what the late metric of a probe's publishes tells.
 const lateHelp = "by how much this machine woke an idle publisher late, which is not the volume's and in no other metric (open loop)"
 
-// Placed is the metric of how long leaders take to move to where they have to be.
-const Placed = "placed"
+// LeadersMoved is the metric of how long leaders take to move to where they have to be.
+const LeadersMoved = "leaders_moved"
 
 // raftGroup is a cluster with streams of three replicas.
 type raftGroup struct {
@@ -199,7 +199,7 @@ func (g *raftGroup) form(ctx context.Context, start time.Time, sampler *measure.
 	var late *natscluster.FormError
 	switch {
 	case err == nil:
-		return []measure.Measurement{once("formed", start, took, around, true)}, nil
+		return []measure.Measurement{once("cluster_formed", start, took, around, true)}, nil
 	case !errors.As(err, &late):
 		return nil, g.ended(ctx, err)
 	}
@@ -207,7 +207,7 @@ func (g *raftGroup) form(ctx context.Context, start time.Time, sampler *measure.
 	if why == "" {
 		return nil, withCause(ctx, g.env.Dir, err)
 	}
-	m := once("formed", start, took, around, false)
+	m := once("cluster_formed", start, took, around, false)
 	m.Warnings = append(m.Warnings, fmt.Sprintf("%v, which is the volume's doing: %s", late, why))
 	return []measure.Measurement{m}, nil
 }
@@ -422,7 +422,7 @@ func (g *raftGroup) place(ctx context.Context) (measure.Measurement, error) {
 		start, sampler = time.Now(), measure.StartContext(g.env.Devices, g.pids()...)
 		err = inTime(ctx, g.lead)
 	}
-	m := once(Placed, start, time.Since(start), sampler.Stop(), err == nil)
+	m := once(LeadersMoved, start, time.Since(start), sampler.Stop(), err == nil)
 	switch {
 	case err == nil:
 		g.settled, err = g.terms(ctx)
@@ -619,7 +619,7 @@ func (g *raftGroup) published(ctx context.Context, metric string, start time.Tim
 	}
 	measured := []measure.Measurement{m}
 	if o.Late != nil {
-		measured = append(measured, timed(metric+"_late", start, o.Elapsed, around, o.Late))
+		measured = append(measured, timed(metric+"_sched_delay", start, o.Elapsed, around, o.Late))
 	}
 	if lost, known := g.leadersLost(ctx); known {
 		measured = append(measured, single("leaders_lost", measure.Count, start, o.Elapsed, around, lost))

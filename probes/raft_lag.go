@@ -37,7 +37,7 @@ func (p *RaftLag) Info() Info {
 			{Name: "drain", Unit: measure.Seconds, Help: "from the end of the load until nothing is behind; absent when something still was after 10 s"},
 			{Name: "pending_lines", Unit: measure.Count, Help: "times that a server logged append entries pending"},
 			{Name: "ack", Unit: measure.Seconds, Help: "a publish from when it was due until it is acknowledged"},
-			{Name: "ack_late", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
+			{Name: "ack_sched_delay", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
 		},
 		Raftz: []string{"lag", "uncommitted", "unapplied", "wal", "drain"},
 		Extra: drainBound,

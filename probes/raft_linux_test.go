@@ -78,7 +78,7 @@ func TestRaftDoesNotForm(t *testing.T) {
 				}
 				return
 			}
-			r := metric(t, measured, "formed")
+			r := metric(t, measured, "cluster_formed")
 			if d := r.Distribution; d.Unfinished != 1 || d.Count() != 0 || len(d.Stalls) != 1 || d.Stalls[0].Seconds < 10 {
 				t.Errorf("%+v, want that it was given up", d)
 			}
@@ -112,7 +112,7 @@ func TestRaftSlowVotes(t *testing.T) {
 			if err != nil && !errors.Is(err, probes.ErrCut) { // a server may be blocked in the kernel
 				t.Fatal(err)
 			}
-			if d := metric(t, measured, "formed").Distribution; d.Unfinished != 1 {
+			if d := metric(t, measured, "cluster_formed").Distribution; d.Unfinished != 1 {
 				t.Errorf("%+v, want that it was given up", d)
 			}
 			said := strings.Join(measured[0].Warnings, "; ")
@@ -195,8 +195,8 @@ func TestRaftServerDies(t *testing.T) {
 	if !errors.As(r.err, &died) || !strings.Contains(r.err.Error(), "signal: killed") || errors.Is(r.err, probes.ErrCut) || errors.Is(r.err, probes.ErrVolume) {
 		t.Errorf("%v, want that a server ended by itself", r.err)
 	}
-	metric(t, r.measured, "formed")
-	metric(t, r.measured, "placed")
+	metric(t, r.measured, "cluster_formed")
+	metric(t, r.measured, "leaders_moved")
 	if has(r.measured, "ack") || has(r.measured, "leaders_lost") {
 		t.Errorf("measured %v with a server dead", r.measured)
 	}
@@ -398,9 +398,9 @@ func TestRaftStallSilence(t *testing.T) {
 				t.Errorf("an installed server: %s is from before the round", name)
 			}
 		}
-		for _, name := range []string{"formed", "pause"} {
+		for _, name := range []string{"cluster_formed", "pause"} {
 			log := metric(t, measured, name).Context.Log
-			if told := slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, "2.5s") }); told != (program != "" && name == "formed") {
+			if told := slices.ContainsFunc(log, func(line string) bool { return strings.Contains(line, "2.5s") }); told != (program != "" && name == "cluster_formed") {
 				t.Errorf("program %q: log of %s %q", program, name, log)
 			}
 		}

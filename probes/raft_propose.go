@@ -24,7 +24,7 @@ func (p *RaftPropose) Info() Info {
 		Why:     "A publish is acknowledged when a majority of the servers has it in its Raft log. The leader writes it too, and holds the group's lock meanwhile: a slow volume under the leader is felt by every publisher, one under a follower by none, as long as the other two keep up.",
 		Metrics: []Metric{
 			{Name: "ack", Unit: measure.Seconds, Help: "a publish from when it was due (closed loop: begun) until it is acknowledged"},
-			{Name: "ack_late", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
+			{Name: "ack_sched_delay", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
 			{Name: "written", Unit: measure.BytesPerSecond, Help: "what the server on the volume has written to its file system a second, for the log, the stream and what keeps them; not known on a file system in memory"},
 		},
 	})

@@ -34,7 +34,7 @@ func (p *RaftStall) Info() Info {
 		Why:     "Every 2 minutes a server syncs its blocks and writes the state of its streams, and it takes snapshots of its Raft groups. While a slow volume holds one of these up, its locks are held: acknowledgements stop, then read loops and internal subscriptions, and at last the leader is lost.",
 		Metrics: []Metric{
 			{Name: "pause", Unit: measure.Seconds, Help: "a publish from when it was due until it is acknowledged, whatever the server was doing"},
-			{Name: "pause_late", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
+			{Name: "pause_sched_delay", Unit: measure.Seconds, Help: lateHelp, Kind: measure.Harness},
 			{Name: "pause_sync", Unit: measure.Seconds, Help: "of these, the ones while nothing was asked for: what meets them is the periodic sync"},
 			{Name: "pause_full_state", Unit: measure.Seconds, Help: "of these, the ones while the states of the streams were written"},
 			{Name: "pause_stream_snapshot", Unit: measure.Seconds, Help: "of these, the ones while snapshots of the streams' Raft groups were taken"},

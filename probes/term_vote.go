@@ -56,10 +56,10 @@ func (p *TermVote) Info() Info {
 		Summary: "write Raft terms and votes durably, one by one or for all groups at once",
 		Why:     "A Raft group cannot elect a leader before its term and vote are durable (O_SYNC write, rename, directory fsync, holding an I/O slot throughout). When the storm after a restart outlasts the election timeout, groups stand again and again and none has a leader.",
 		Metrics: []Metric{
-			{Name: "storm", Unit: measure.Seconds, Help: "a group from the start of the storm until its last write is durable", Kind: measure.Whole, Until: "bound"},
+			{Name: "election", Unit: measure.Seconds, Help: "a group from the start of the storm until its last write is durable", Kind: measure.Whole, Until: "bound"},
 			{Name: "write", Unit: measure.Seconds, Help: "one durable term and vote write (mode write)"},
 			{Name: "drain", Unit: measure.Seconds, Help: "from the start of the storm until the last group is done; absent when it was cut"},
-			{Name: "groups_in_bound", Unit: measure.Count, Help: "groups that this volume elects within the bound"},
+			{Name: "groups_elected", Unit: measure.Count, Help: "groups that this volume elects within the bound"},
 		},
 		// A group takes a directory, its file and the temporary one, a block each.
 		Need:  Need{Bytes: groups * 3 * 4096, Files: groups*3 + 2},
@@ -144,13 +144,13 @@ func (p *TermVote) storm(ctx context.Context, env *Env, slots *natsfs.Slots) ([]
 	around := sampler.Stop()
 	around.Slots = slotWaits(slots.Waits())
 	labels := map[string]string{"max-concurrent-io": strconv.Itoa(p.Slots)}
-	measured := []measure.Measurement{timed("storm", start, s.elapsed, around, s.distribution())}
+	measured := []measure.Measurement{timed("election", start, s.elapsed, around, s.distribution())}
 	measured[0].Rounds[0].Progress = s.progress
-	inBound := single("groups_in_bound", measure.Count, start, s.elapsed, around, float64(s.finished))
+	inBound := single("groups_elected", measure.Count, start, s.elapsed, around, float64(s.finished))
 	if s.drained() {
 		measured = append(measured, single("drain", measure.Seconds, start, s.elapsed, around, s.elapsed.Seconds()))
 		*inBound.Rounds[0].Value *= float64(p.Bound) / float64(s.elapsed)
-		inBound.Warnings = []string{"groups_in_bound goes on at the rate of a storm that was over sooner; mode capacity measures it"}
+		inBound.Warnings = []string{"groups_elected goes on at the rate of a storm that was over sooner; mode capacity measures it"}
 	}
 	measured = append(measured, inBound)
 	for i := range measured {
@@ -183,7 +183,7 @@ func (p *TermVote) capacity(ctx context.Context, env *Env) ([]measure.Measuremen
 		if groups < maxGroups && s.ending(ctx) == nil {
 			continue
 		}
-		m := single("groups_in_bound", measure.Count, start, s.elapsed, around, float64(s.finished))
+		m := single("groups_elected", measure.Count, start, s.elapsed, around, float64(s.finished))
 		m.Labels = map[string]string{"max-concurrent-io": strconv.Itoa(p.Slots)}
 		if s.finished == maxGroups {
 			m.Warnings = []string{fmt.Sprintf("at least this many: a storm of %d groups, the largest that is made, was done within the bound", maxGroups)}

@@ -115,7 +115,7 @@ func (p *limitParser) metric() *LimitError {
 	}
 	if !p.endsName("{") {
 		return p.fault(p.pos, fmt.Sprintf("%q in the name of a metric", p.peek()),
-			"names of metrics are lower case with underscores, such as store_between")
+			"names of metrics are lower case with underscores, such as store_outside_sync")
 	}
 	return nil
 }

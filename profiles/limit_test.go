@@ -40,8 +40,8 @@ func TestParseLimit(t *testing.T) {
 			limit{Probe: "raw-sync", Metric: "throughput", Stat: profiles.Stat{Name: "value"}, Op: ">", Bound: 50e6, Unit: measure.BytesPerSecond}},
 		{"bytes", "catch-up.memory max <= 1.5gib", "catch-up.memory max <= 1536MiB",
 			limit{Probe: "catch-up", Metric: "memory", Stat: profiles.Stat{Name: "max"}, Op: "<=", Bound: 3 << 29, Unit: measure.Bytes}},
-		{"count", "term-vote.groups_in_bound value >= 2000", "",
-			limit{Probe: "term-vote", Metric: "groups_in_bound", Stat: profiles.Stat{Name: "value"}, Op: ">=", Bound: 2000}},
+		{"count", "term-vote.groups_elected value >= 2000", "",
+			limit{Probe: "term-vote", Metric: "groups_elected", Stat: profiles.Stat{Name: "value"}, Op: ">=", Bound: 2000}},
 		{"percent", "cpu-steal mean < 1%", "cpu-steal mean < 0.01",
 			limit{Probe: "cpu-steal", Stat: profiles.Stat{Name: "mean"}, Op: "<", Bound: .01}},
 		{"microseconds in Latin-1", "a min<7µs", "a min < 7us",
@@ -62,8 +62,8 @@ func TestParseLimit(t *testing.T) {
 			limit{Probe: "a", Stat: quantile(.999), Op: "<", Bound: 1, Unit: measure.Seconds}},
 		{"small quantile", "a p0.5 < 1s", "",
 			limit{Probe: "a", Stat: quantile(.005), Op: "<", Bound: 1, Unit: measure.Seconds}},
-		{"wildcard", "term-vote.storm{slots=40*,step=election-?torm} max < 4s", "",
-			limit{Probe: "term-vote", Metric: "storm", Labels: labels{"slots": "40*", "step": "election-?torm"}, Stat: profiles.Stat{Name: "max"}, Op: "<", Bound: 4, Unit: measure.Seconds}},
+		{"wildcard", "term-vote.election{slots=40*,step=election-?torm} max < 4s", "",
+			limit{Probe: "term-vote", Metric: "election", Labels: labels{"slots": "40*", "step": "election-?torm"}, Stat: profiles.Stat{Name: "max"}, Op: "<", Bound: 4, Unit: measure.Seconds}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			canonical := tc.canonical
@@ -188,7 +188,7 @@ the name of a probe is missing (write a limit such as block-write.store{mode=ope
   block_write p99 < 1s
        ^`},
 		{"dash in a metric", "block-sync.store-between p99 < 1s", `
-'-' in the name of a metric (names of metrics are lower case with underscores, such as store_between)
+'-' in the name of a metric (names of metrics are lower case with underscores, such as store_outside_sync)
   block-sync.store-between p99 < 1s
                   ^`},
 		{"no metric", "block-sync. p99 < 1s", `
@@ -281,13 +281,13 @@ func mustParse(t *testing.T, text string) profiles.Limit {
 }
 
 func TestLimitMatches(t *testing.T) {
-	m := measure.Measurement{Step: "election-storm", Probe: "term-vote", Metric: "storm",
+	m := measure.Measurement{Step: "election-storm", Probe: "term-vote", Metric: "election",
 		Labels: map[string]string{"slots": "4096", "role": "voter"}}
 	for _, tc := range []struct {
 		name, limit string
 		want        bool
 	}{
-		{"metric named", "term-vote.storm max < 4s", true},
+		{"metric named", "term-vote.election max < 4s", true},
 		{"metric left out", "term-vote max < 4s", true},
 		{"other metric", "term-vote.write max < 4s", false},
 		{"other probe", "block-sync.storm max < 4s", false},
@@ -302,7 +302,7 @@ func TestLimitMatches(t *testing.T) {
 		{"other step", "term-vote{step=term-vote} max < 4s", false},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if got := mustParse(t, tc.limit).Matches(m, "storm"); got != tc.want {
+			if got := mustParse(t, tc.limit).Matches(m, "election"); got != tc.want {
 				t.Errorf("%s matches: %v, want %v", tc.limit, got, tc.want)
 			}
 		})

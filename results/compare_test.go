@@ -167,7 +167,7 @@ func TestCompareParts(t *testing.T) {
 	}
 	add(base, "read", "4")
 	add(changed, "read", "8")
-	for _, late := range []string{"store_late", "ack_late"} {
+	for _, late := range []string{"store_sched_delay", "ack_sched_delay"} {
 		add(base, late, "4")
 		add(changed, late, "4")
 		for _, run := range []*Run{base, changed} {

@@ -19,14 +19,14 @@ import (
 func TestSlotsLineIsNATSConf(t *testing.T) {
 	run := &results.Run{
 		Schema: results.Schema,
-		Sweep: &results.Sweep{Probe: "term-vote", Metric: "storm", Axes: []results.Axis{
+		Sweep: &results.Sweep{Probe: "term-vote", Metric: "election", Axes: []results.Axis{
 			results.NewAxis("max-concurrent-io", []string{"4", "16", "64"}),
 		}},
 	}
 	for slots, rate := range map[string]float64{"4": 10, "16": 40, "64": 40} {
 		at := map[string]string{"max-concurrent-io": slots}
 		run.Steps = append(run.Steps, results.Step{Name: "term-vote", Probe: "term-vote", Labels: at})
-		m := measure.Measurement{Step: "term-vote", Probe: "term-vote", Metric: "storm", Unit: measure.Seconds, Labels: at}
+		m := measure.Measurement{Step: "term-vote", Probe: "term-vote", Metric: "election", Unit: measure.Seconds, Labels: at}
 		for _, noise := range []float64{1, 1.01, .99} {
 			recorder := measure.NewRecorder(1, time.Second)
 			recorder.Shard(0).Record(time.Second, time.Second)

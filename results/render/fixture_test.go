@@ -58,9 +58,9 @@ func healthy(t testing.TB) *results.Run {
 	}
 	addStep(run, results.Step{Name: "raw-sync", Probe: "raw-sync", Parameters: map[string]string{"size": "2300B", "concurrency": "1"}},
 		latency("fdatasync", 500*time.Microsecond, 800*time.Microsecond, 1000), number("throughput", measure.BytesPerSecond, 210<<20, 190<<20, 205<<20))
-	addStep(run, storm("election-storm", "4096"), latency("storm", 300*time.Millisecond, 350*time.Millisecond, 2000), number("drain", measure.Seconds, .41, .38, .402))
+	addStep(run, storm("election-storm", "4096"), latency("election", 300*time.Millisecond, 350*time.Millisecond, 2000), number("drain", measure.Seconds, .41, .38, .402))
 	run.Profile.Limits = []profiles.Limit{
-		limit(t, "term-vote.storm max < 4s", profiles.LevelFail, "A group that is not done within 4 s stands for election again."),
+		limit(t, "term-vote.election max < 4s", profiles.LevelFail, "A group that is not done within 4 s stands for election again."),
 		limit(t, "raw-sync.fdatasync max < 2s", profiles.LevelFail, "A flush that hangs holds all who wait for its lock."),
 		limit(t, "raw-sync.fdatasync rate > 500/s", profiles.LevelFail, "The workload's own rate."),
 		limit(t, "raw-sync.fdatasync p99 < 10ms", profiles.LevelWarn, "A rule of thumb for any Raft log."),
@@ -152,7 +152,7 @@ func servers(t testing.TB) *results.Run {
 	}}
 	older := storm("election-storm-older", "8")
 	older.Informative, older.Note = true, "nats-server 2.12.12: 4 to 16 by its cores"
-	slow := latency("storm", 3*time.Second, 6*time.Second, 2000)
+	slow := latency("election", 3*time.Second, 6*time.Second, 2000)
 	slow.Labels = older.Labels
 	addStep(run, older, slow)
 	return run
@@ -223,7 +223,7 @@ func whole(t testing.TB, text string) int {
 func sweepRun(t testing.TB, axes []results.Axis, rounds func(at map[string]string) []measure.Round) *results.Run {
 	run := healthy(t)
 	run.Steps, run.Measurements, run.Profile.Limits, run.Slots = nil, nil, nil, results.Slots{}
-	run.Sweep = &results.Sweep{Probe: "term-vote", Axes: axes, Metric: "storm"}
+	run.Sweep = &results.Sweep{Probe: "term-vote", Axes: axes, Metric: "election"}
 	set := map[string]string{}
 	for _, axis := range axes {
 		set[axis.Parameter] = strings.Join(axis.Values, ",")
@@ -235,7 +235,7 @@ func sweepRun(t testing.TB, axes []results.Axis, rounds func(at map[string]strin
 			step.Variant = strings.TrimSpace(step.Variant + " " + axis.Parameter + "=" + at[axis.Parameter])
 		}
 		if measured := rounds(at); measured != nil {
-			addStep(run, step, measure.Measurement{Metric: "storm", Unit: measure.Seconds, Rounds: measured})
+			addStep(run, step, measure.Measurement{Metric: "election", Unit: measure.Seconds, Rounds: measured})
 		} else {
 			addStep(run, step)
 		}

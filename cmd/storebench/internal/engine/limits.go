@@ -48,7 +48,7 @@ func (s Server) cannotTell(limit profiles.Limit) string {
 		return ""
 	case limit.Bound < probes.LogsFrom.Seconds() && has(limit, func(i probes.Info) []string { return i.Logged }):
 		return fmt.Sprintf("nats-server logs such pauses from %v on, and only the one linked in can be told to log shorter ones", probes.LogsFrom)
-	case s.Chooses && (limit.Metric == probes.Placed || limit.Metric == probes.SteppedDown):
+	case s.Chooses && (limit.Metric == probes.LeadersMoved || limit.Metric == probes.SteppedDown):
 		return fmt.Sprintf("nats-server %s chooses a new leader by itself, and whom is luck", s.Version)
 	case s.NoRaftz && has(limit, func(i probes.Info) []string { return i.Raftz }):
 		return fmt.Sprintf("nats-server %s has no /raftz, which tells how far its Raft groups are", s.Version)

@@ -31,7 +31,7 @@ func TestCheckLimits(t *testing.T) {
 		{"a step's name is no parameter", "raw-sync{step=raw-*,pattern=append} max < 2s", "fdatasync", map[string]string{"step": "raw-*", "pattern": "append"}},
 		{"a rate of latencies", "block-write rate > 1000/s", "store", nil},
 		{"a value in bytes a second", "raw-sync.throughput value > 10MiB/s", "throughput", nil},
-		{"a count", "term-vote.groups_in_bound value > 2000", "groups_in_bound", nil},
+		{"a count", "term-vote.groups_elected value > 2000", "groups_elected", nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -65,7 +65,7 @@ func TestCheckLimitsRefuses(t *testing.T) {
 		{"a value out of range", "block-write{max-concurrent-io=3} p99 < 10ms", "at least 4"},
 		{"bytes for a time", "block-write p99 < 10MiB", "must be in seconds"},
 		{"no unit for a time", "block-write p99 < 10", "must be in seconds"},
-		{"a time for a count", "term-vote.groups_in_bound value > 4s", "bound must"},
+		{"a time for a count", "term-vote.groups_elected value > 4s", "bound must"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -97,7 +97,7 @@ func TestBuiltinProfilesAreValid(t *testing.T) {
 // 2.10.18; the linked-in one logs shorter pauses.
 func TestJudgeable(t *testing.T) {
 	limits, err := CheckLimits([]profiles.Limit{
-		parsed(t, "raft-stall.readloop value < 100ms"), parsed(t, "raft-stall.placed max < 10s"), parsed(t, "raft-stall.readloop value < 2s"),
+		parsed(t, "raft-stall.readloop value < 100ms"), parsed(t, "raft-stall.leaders_moved max < 10s"), parsed(t, "raft-stall.readloop value < 2s"),
 		parsed(t, "raft-stall.raftz max < 100ms"), parsed(t, "block-write p99 < 10ms"), parsed(t, "raft-election.stepped_down max < 4s"),
 		parsed(t, "raft-lag.lag value < 100"),
 	})
@@ -114,7 +114,7 @@ func TestJudgeable(t *testing.T) {
 	if len(notes) != 1 || !strings.Contains(notes[0], "raft-stall.readloop value < 100ms") {
 		t.Errorf("notes %q", notes)
 	}
-	if kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.29", Chooses: true}); len(kept) != len(limits)-3 || len(notes) != 3 || !strings.Contains(notes[1], "raft-stall.placed max < 10s") || !strings.Contains(notes[2], "raft-election.stepped_down max < 4s") {
+	if kept, notes := Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.29", Chooses: true}); len(kept) != len(limits)-3 || len(notes) != 3 || !strings.Contains(notes[1], "raft-stall.leaders_moved max < 10s") || !strings.Contains(notes[2], "raft-election.stepped_down max < 4s") {
 		t.Errorf("before 2.11: %v, notes %q", kept, notes)
 	}
 	kept, notes = Judgeable(limits, Server{Program: "/nats-server", Version: "2.10.17", NoRaftz: true})

@@ -54,7 +54,7 @@ func TestDefaultModeWarnsOnSlowSyncs(t *testing.T) {
 	}, func(a programtest.Answer) []string {
 		wrong := slices.Concat(a.Exits(0),
 			a.Finds("raw-sync.fdatasync{step=raw-sync} p99", "raw-sync", results.Warn),
-			a.Finds("term-vote.storm", "election-storm", results.Pass))
+			a.Finds("term-vote.election", "election-storm", results.Pass))
 		if status := a.Run.Verdict.Status; status != results.Warn {
 			wrong = append(wrong, fmt.Sprintf("verdict %s, want warn", status))
 		}
@@ -70,9 +70,9 @@ func TestStormFailsAtFewSlots(t *testing.T) {
 			"--budget", "30s", "-o", "text", "-o", "json="+doc)
 	}, func(a programtest.Answer) []string {
 		const few = "election-storm max-concurrent-io=6"
-		wrong := slices.Concat(a.Exits(3), a.Finds("term-vote.storm", few, results.Fail),
-			a.Finds("term-vote.storm", "election-storm max-concurrent-io=4096", results.Pass, results.Inconclusive))
-		if f := a.Run.Finding(t, "term-vote.storm", few); f.Cause == nil || f.Cause.Name != cause.Slots {
+		wrong := slices.Concat(a.Exits(3), a.Finds("term-vote.election", few, results.Fail),
+			a.Finds("term-vote.election", "election-storm max-concurrent-io=4096", results.Pass, results.Inconclusive))
+		if f := a.Run.Finding(t, "term-vote.election", few); f.Cause == nil || f.Cause.Name != cause.Slots {
 			wrong = append(wrong, fmt.Sprintf("cause %v, want slots", f.Cause))
 		}
 		return wrong

@@ -56,9 +56,9 @@ const (
 
 // The limits, as the built-in profiles have them.
 var (
-	proposeLimits  = []string{"raft-propose.formed max < 20s", "raft-propose.placed max < 10s", "raft-propose.ack max < 2s", "raft-propose.leaders_lost value <= 0"}
+	proposeLimits  = []string{"raft-propose.cluster_formed max < 20s", "raft-propose.leaders_moved max < 10s", "raft-propose.ack max < 2s", "raft-propose.leaders_lost value <= 0"}
 	snapshotLimits = []string{"meta-snapshot.whole max < 2s"}
-	stallLimits    = []string{"raft-stall.formed max < 20s", "raft-stall.pause max < 2s", "raft-stall.leaders_lost value <= 0"}
+	stallLimits    = []string{"raft-stall.cluster_formed max < 20s", "raft-stall.pause max < 2s", "raft-stall.leaders_lost value <= 0"}
 )
 
 // profile writes a profile of these steps and limits, and returns its file.

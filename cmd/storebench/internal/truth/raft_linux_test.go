@@ -190,7 +190,7 @@ func behaviourOf(measured []measure.Measurement) *behaviour {
 
 func (b *behaviour) add(metric string, r measure.Round) {
 	switch d := r.Distribution; metric {
-	case "formed": // of every round, whatever came of it
+	case "cluster_formed": // of every round, whatever came of it
 		b.Rounds++
 		b.Unformed += int(d.Unfinished)
 		b.Formed = max(b.Formed, longest(d))
@@ -198,7 +198,7 @@ func (b *behaviour) add(metric string, r measure.Round) {
 			_, text, _ := strings.Cut(line, "] ") // after the server and the level
 			b.Lines[string(serverlog.Parse(text).Kind)]++
 		}
-	case "placed":
+	case "leaders_moved":
 		b.Unplaced += int(d.Unfinished)
 	case "leaders_lost":
 		b.Lost += int(*r.Value)

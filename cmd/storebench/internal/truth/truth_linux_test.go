@@ -143,7 +143,7 @@ const (
 	rawSync       = "raw-sync.fdatasync{step=raw-sync} p99"
 	blockWrite    = "block-write.store{mode=open} p99"
 	throughput    = "raw-sync.throughput value"
-	storm         = "term-vote.storm max"
+	storm         = "term-vote.election max"
 	stall         = "block-sync.stall max < 2s"
 	restart       = "recovery.restart max"
 	keepsPace     = "the volume keeps its pace"
