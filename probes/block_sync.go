@@ -31,6 +31,7 @@ const syncGrace = grace
 func (p *BlockSync) Info() Info {
 	return Info{
 		Name:    "block-sync",
+		Topic:   "syncs and state files",
 		Summary: "run the periodic sync of dirty blocks while writers go on",
 		Why:     "nats-server syncs its blocks every 2 minutes, each under that block's lock and the state file under the store's: the next message waits, and with it the stream, its Raft group and the connection that brought it.",
 		Metrics: []Metric{

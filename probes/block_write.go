@@ -26,6 +26,7 @@ func (p *BlockWrite) Info() Info {
 	}
 	return Info{
 		Name:    "block-write",
+		Topic:   "storing messages",
 		Summary: "store messages in file-based streams, at a rate or as fast as it goes",
 		Why:     "StoreMsg runs under the locks of the stream and its store: while one write waits, everything on that stream waits, and in a replicated stream the leader's proposals queue up behind it.",
 		Metrics: metrics,

@@ -91,6 +91,9 @@ func TestInfo(t *testing.T) {
 		if info.Name != name || !kebab.MatchString(name) {
 			t.Errorf("name %q, registered as %q: want kebab-case and the same", info.Name, name)
 		}
+		if info.Topic == "" {
+			t.Error("it has no topic")
+		}
 		if info.Summary == "" || strings.Contains(info.Summary, "\n") {
 			t.Errorf("summary %q: want one line", info.Summary)
 		}

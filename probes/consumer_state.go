@@ -38,6 +38,7 @@ func (p *ConsumerState) Info() Info {
 	n.Bytes, n.Files = n.Bytes+p.consumerBytes(), n.Files+p.consumerFiles()
 	return Info{
 		Name:    "consumer-state",
+		Topic:   "consumers",
 		Summary: "write the states of consumers while messages go on being stored",
 		Why:     "Each busy consumer writes its state up to ten times a second: a temporary file and a rename, with sync_interval always durably and with a directory fsync. Many consumers are many small writes that the streams' writers share the disk and the I/O slots with.",
 		Metrics: []Metric{

@@ -27,6 +27,7 @@ var _ = register(func() Probe { return &DirSync{Concurrency: 1} })
 func (p *DirSync) Info() Info {
 	return Info{
 		Name:    "dir-sync",
+		Topic:   "device",
 		Summary: "rename a file and sync its directory, without any NATS code",
 		Why:     "A term, a vote and a snapshot become durable by a rename; on a volume whose directory sync does nothing, a power cut brings the old ones back, and a server votes twice in a term.",
 		Metrics: []Metric{{Name: "rename", Unit: measure.Seconds, Help: "the rename and the fsync of the directory together"}},

@@ -40,6 +40,7 @@ var _ = register(func() Probe {
 func (p *FullState) Info() Info {
 	return Info{
 		Name:    "full-state",
+		Topic:   "syncs and state files",
 		Summary: "write the streams' state files, alone or during a periodic sync with writers going on",
 		Why:     "nats-server writes the state of each stream every 2 to 2.5 minutes and after every compaction, under the locks of the store and its blocks. A call that meets a sync waits with them for the disk, and whoever writes to that stream waits for the call: in an outage 73 bytes took 66 s.",
 		Metrics: []Metric{

@@ -30,6 +30,7 @@ func (p *LastChecksum) Info() Info {
 	stored := int64(p.Concurrency) * int64(p.BlockSize)
 	return Info{
 		Name:    "last-checksum",
+		Topic:   "restart",
 		Summary: "read the last checksum of blocks at once, with the page cache empty and full",
 		Why:     "When a server comes back, each stream and Raft log reads the checksum of its last message. Of an encrypted block nats-server reads and decrypts all to get these 8 bytes, holding an I/O slot; with thousands of groups and few slots they queue up.",
 		Metrics: []Metric{

@@ -31,6 +31,7 @@ func (p *MetaSnapshot) Info() Info {
 	consumers := consumerParams{Consumers: p.Consumers}
 	return p.info(Info{
 		Name:    "meta-snapshot",
+		Topic:   "Raft group",
 		Summary: "snapshots of the meta group of a real cluster, led by the server on this volume",
 		Why:     "Every minute the leader of the meta group writes the assignments of all streams and consumers as a snapshot. While that lasts no stream or consumer is made, moved or deleted, and from 2 s on nats-server warns. Making it is CPU and locks, writing it is the disk.",
 		Metrics: []Metric{

@@ -48,6 +48,7 @@ func (p *Mixed) Info() Info {
 	}
 	return Info{
 		Name:    "mixed",
+		Topic:   "everything at once",
 		Summary: "do at once what a live node does, and each part alone beside it",
 		Why:     "A node never does one thing. Each part may be fast by itself and slow among the others: they share the disk, nats-server's I/O slots and the locks of the stores. This is the step nearest to a live node.",
 		Metrics: append(metrics, alone...),

@@ -28,6 +28,7 @@ type Probe interface {
 // Info describes a probe with the parameters it holds at the time of the call.
 type Info struct {
 	Name    string   // kebab-case
+	Topic   string   // what of a server it is about; reports group by it
 	Summary string   // one line: what it does
 	Why     string   // what breaks in NATS when this is slow
 	Metrics []Metric // the first is the one that a limit without a metric means

@@ -33,6 +33,7 @@ const SteppedDown = "stepped_down"
 func (p *RaftElection) Info() Info {
 	return p.info(Info{
 		Name:    "raft-election",
+		Topic:   "elections",
 		Summary: "how long the streams of a real group are without a leader when it steps down and when it is killed, while messages are published",
 		Why:     "A group without a leader takes no message. When the leader is killed the others notice after 4 to 9 s, and then each vote is a durable write: with one server gone the vote of the one on this volume is needed for every election.",
 		Metrics: []Metric{

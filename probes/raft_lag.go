@@ -27,6 +27,7 @@ var _ = register(func() Probe {
 func (p *RaftLag) Info() Info {
 	return p.info(Info{
 		Name:    "raft-lag",
+		Topic:   "Raft group",
 		Summary: "how far the server on this volume lags behind its Raft groups at the rate that is asked",
 		Why:     "What a server has in its Raft log and not yet committed, or committed and not yet carried out, waits in memory. From 10,000 append entries on nats-server warns, from 100,000 on a leader steps down; a follower that lags cannot take over without losing time.",
 		Metrics: []Metric{

@@ -20,6 +20,7 @@ var _ = register(func() Probe { return &RaftPropose{Mode: "open", raftParams: de
 func (p *RaftPropose) Info() Info {
 	return p.info(Info{
 		Name:    "raft-propose",
+		Topic:   "Raft group",
 		Summary: "publish to streams of three replicas, with this volume under one server of a real group",
 		Why:     "A publish is acknowledged when a majority of the servers has it in its Raft log. The leader writes it too, and holds the group's lock meanwhile: a slow volume under the leader is felt by every publisher, one under a follower by none, as long as the other two keep up.",
 		Metrics: []Metric{

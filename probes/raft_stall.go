@@ -30,6 +30,7 @@ var _ = register(func() Probe { return &RaftStall{SyncEvery: 2 * time.Second, ra
 func (p *RaftStall) Info() Info {
 	return p.info(Info{
 		Name:    "raft-stall",
+		Topic:   "Raft group",
 		Summary: "the longest pauses of a real group while the server on this volume syncs, writes states and takes snapshots",
 		Why:     "Every 2 minutes a server syncs its blocks and writes the state of its streams, and it takes snapshots of its Raft groups. While a slow volume holds one of these up, its locks are held: acknowledgements stop, then read loops and internal subscriptions, and at last the leader is lost.",
 		Metrics: []Metric{

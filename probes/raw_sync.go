@@ -37,6 +37,7 @@ const syncEvery = 4 << 20
 func (p *RawSync) Info() Info {
 	info := Info{
 		Name:    "raw-sync",
+		Topic:   "device",
 		Summary: "append to plain files and sync them, without any NATS code: the floor",
 		Why:     "Every durable step of Raft ends in a sync: no term or vote, no snapshot, and with sync_interval always no message can be faster than this.",
 		Metrics: []Metric{

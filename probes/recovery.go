@@ -47,6 +47,7 @@ var _ = register(func() Probe {
 func (p *Recovery) Info() Info {
 	return Info{
 		Name:    "recovery",
+		Topic:   "restart",
 		Summary: "start a server, or its stores alone, again after a clean stop or a kill",
 		Why:     "A server that comes back reads the state and the last block of each stream, an encrypted block whole; after a kill it reads every block, one after the other. Until that is done the other two must keep the quorum of all its groups, and one more loss stops them.",
 		Metrics: []Metric{

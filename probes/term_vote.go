@@ -53,6 +53,7 @@ func (p *TermVote) Info() Info {
 	}
 	return Info{
 		Name:    "term-vote",
+		Topic:   "elections",
 		Summary: "write Raft terms and votes durably, one by one or for all groups at once",
 		Why:     "A Raft group cannot elect a leader before its term and vote are durable (O_SYNC write, rename, directory fsync, holding an I/O slot throughout). When the storm after a restart outlasts the election timeout, groups stand again and again and none has a leader.",
 		Metrics: []Metric{
@@ -150,7 +151,7 @@ func (p *TermVote) storm(ctx context.Context, env *Env, slots *natsfs.Slots) ([]
 	if s.drained() {
 		measured = append(measured, single("drain", measure.Seconds, start, s.elapsed, around, s.elapsed.Seconds()))
 		*inBound.Rounds[0].Value *= float64(p.Bound) / float64(s.elapsed)
-		inBound.Warnings = []string{"groups_elected goes on at the rate of a storm that was over sooner; mode capacity measures it"}
+		inBound.Warnings = []string{"groups_elected is reckoned from the rate of a storm that ended sooner; --set term-vote.mode=capacity measures it"}
 	}
 	measured = append(measured, inBound)
 	for i := range measured {

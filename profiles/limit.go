@@ -21,8 +21,13 @@ const stepLabel = "step"
 
 // String returns the canonical text: labels sorted, one space between the
 // parts, the bound in the unit that shows it best. ParseLimit reads it back as
-// the same limit. Level and Why are not part of it.
+// the same limit. Level, Why and Title are not part of it.
 func (l Limit) String() string {
+	return fmt.Sprintf("%s %s %s", l.selection(), l.Op, formatBound(l.Bound, l.Unit))
+}
+
+// selection is the part of the text before the comparison.
+func (l Limit) selection() string {
 	var b strings.Builder
 	b.WriteString(l.Probe)
 	if l.Metric != "" {
@@ -35,7 +40,7 @@ func (l Limit) String() string {
 		}
 		b.WriteString("{" + strings.Join(pairs, ",") + "}")
 	}
-	fmt.Fprintf(&b, " %s %s %s", l.Stat, l.Op, formatBound(l.Bound, l.Unit))
+	fmt.Fprintf(&b, " %s", l.Stat)
 	return b.String()
 }
 
@@ -130,7 +135,7 @@ func (l *Limit) UnmarshalJSON(data []byte) error {
 	if err != nil {
 		return fmt.Errorf("limit: %w", err)
 	}
-	parsed.Level, parsed.Why = v.Level, v.Why
+	parsed.Level, parsed.Why, parsed.Title = v.Level, v.Why, v.Title
 	v.Text = parsed.Text
 	if len(v.Labels) == 0 {
 		v.Labels = nil
@@ -145,13 +150,14 @@ func (l *Limit) UnmarshalJSON(data []byte) error {
 // limitYAML is the form of a limit in a profile.
 type limitYAML struct {
 	Limit string `yaml:"limit"`
+	Title string `yaml:"title,omitempty"`
 	Level Level  `yaml:"level"`
 	Why   string `yaml:"why"`
 }
 
-// MarshalYAML returns the form that profiles have: limit, level, why.
+// MarshalYAML returns the form that profiles have: limit, title, level, why.
 func (l Limit) MarshalYAML() (any, error) {
-	return limitYAML{Limit: l.String(), Level: l.Level, Why: l.Why}, nil
+	return limitYAML{Limit: l.String(), Title: l.Title, Level: l.Level, Why: l.Why}, nil
 }
 
 // UnmarshalYAML reads the form that profiles have.

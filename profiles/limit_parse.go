@@ -50,7 +50,7 @@ const limitExample = "write a limit such as block-write.store{mode=open} p99 < 1
 // metric and labels exist is not known here. Every error is a *LimitError.
 func ParseLimit(s string) (Limit, error) {
 	p := limitParser{text: s}
-	if fault := p.parse(); fault != nil {
+	if fault := p.parse(p.probe, p.metric, p.labels, p.stat, p.op, p.bound); fault != nil {
 		return Limit{}, fault
 	}
 	p.limit.Level = LevelFail
@@ -66,13 +66,11 @@ type limitParser struct {
 	limit Limit
 }
 
-func (p *limitParser) parse() *LimitError {
+func (p *limitParser) parse(parts ...func() *LimitError) *LimitError {
 	if at := invalidUTF8(p.text); at >= 0 {
 		return p.fault(at, "not text in UTF-8", limitExample)
 	}
-	for _, part := range []func() *LimitError{
-		p.probe, p.metric, p.labels, p.stat, p.op, p.bound,
-	} {
+	for _, part := range parts {
 		if fault := part(); fault != nil {
 			return fault
 		}
@@ -227,6 +225,15 @@ func (p *limitParser) op() *LimitError {
 		}
 		return p.fault(at, fmt.Sprintf("unknown comparison %q", string(op)), hint)
 	}
+}
+
+// end reads nothing more.
+func (p *limitParser) end() *LimitError {
+	p.space()
+	if p.pos < len(p.text) {
+		return p.fault(p.pos, "text after the statistic", "a figure has no bound; write one such as raw-sync.fdatasync p99")
+	}
+	return nil
 }
 
 func (p *limitParser) bound() *LimitError {

@@ -181,7 +181,7 @@ limits:
 func TestParseRefuses(t *testing.T) {
 	for _, tc := range []struct{ name, old, new, want string }{
 		{"unknown key", "    duration: 1s", "    dureation: 1s", `m.yaml:19: unknown key "dureation" (did you mean "duration"?)`},
-		{"unknown key far from all", "rounds: 2", "rounds: 2\nzzzzzz: 1", `m.yaml:15: unknown key "zzzzzz" (known are budget, description, limits, name, rounds, steps, workload)`},
+		{"unknown key far from all", "rounds: 2", "rounds: 2\nzzzzzz: 1", `m.yaml:15: unknown key "zzzzzz" (known are budget, description, figures, limits, name, rounds, steps, workload)`},
 		{"unknown key of the workload", "streams: 1", "stream: 1", `m.yaml:6: unknown key "stream" (did you mean "streams"?)`},
 		{"unknown key of a limit", "why: it breaks", "why: it breaks\n    levl: warn", `m.yaml:27: unknown key "levl" (did you mean "level"?)`},
 		{"merge key", "rounds: 2", "rounds: 2\n<<: {a: b}", `m.yaml:15: unknown key "<<"`},

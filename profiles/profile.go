@@ -20,6 +20,8 @@ type Profile struct {
 	Rounds int      `yaml:"rounds" json:"rounds"`
 	Steps  []Step   `yaml:"steps" json:"steps"`
 	Limits []Limit  `yaml:"limits" json:"limits"`
+	// Figures are what a report says in plain numbers of what the volume carries.
+	Figures []Figure `yaml:"figures,omitempty" json:"figures,omitempty"`
 }
 
 // Workload is what is asked: what the operator's server does to the disk.
@@ -73,8 +75,11 @@ const (
 // Its text form prints back what was parsed. It holds when every measurement
 // that it matches holds.
 type Limit struct {
-	Level  Level             `json:"level"`
-	Why    string            `json:"why"` // what breaks in NATS, and the source of the number
+	Level Level  `json:"level"`
+	Why   string `json:"why"` // what breaks in NATS, and the source of the number
+	// Title is what a person reads in place of the text; empty for one made of the text.
+	// {name} stands for the value of the step's parameter of that name.
+	Title  string            `json:"title,omitempty"`
 	Probe  string            `json:"probe"`
 	Metric string            `json:"metric,omitempty"` // empty: the probe's first
 	Labels map[string]string `json:"labels,omitempty"` // "step" matches the step's name

@@ -232,6 +232,7 @@ func (r *reader) profile(n *yaml.Node) *Profile {
 		"rounds":      r.whole(&p.Rounds),
 		"steps":       listOf(r, &p.Steps, r.step),
 		"limits":      listOf(r, &p.Limits, r.limit),
+		"figures":     listOf(r, &p.Figures, r.figure),
 	})
 	return p
 }
@@ -296,6 +297,7 @@ func (r *reader) limit(n *yaml.Node, at string, l *Limit) {
 	var v limitYAML
 	r.mapping(n, at, map[string]field{
 		"limit": text(r, &v.Limit),
+		"title": text(r, &v.Title),
 		"level": text(r, &v.Level),
 		"why":   text(r, &v.Why),
 	})
@@ -314,7 +316,7 @@ func (r *reader) limit(n *yaml.Node, at string, l *Limit) {
 	default:
 		*l = parsed
 	}
-	l.Level, l.Why = v.Level, v.Why
+	l.Level, l.Why, l.Title = v.Level, v.Why, v.Title
 }
 
 // faultAt is fault for a path, which may be missing.

@@ -82,6 +82,7 @@ func (p *Profile) faults() []*FieldError {
 	v.require(len(p.Steps) > 0, "steps", "must have at least one step")
 	v.steps(p.Steps)
 	v.limits(p)
+	v.figures(p)
 	return v.found
 }
 
@@ -253,6 +254,7 @@ func (v *validator) limits(p *Profile) {
 	for i, l := range p.Limits {
 		at := fmt.Sprintf("limits[%d]", i)
 		v.require(l.Level == LevelFail || l.Level == LevelWarn, at+".level", "must be fail or warn, not %q", string(l.Level))
+		v.title(at+".title", l.Title)
 		if !v.require(l.Probe != "", at+".limit", "is missing; "+limitExample) {
 			continue
 		}

@@ -17,16 +17,26 @@ var advice = map[cause.Name]string{
 	cause.Unknown:    "run it again with a longer --budget, and look at the rounds with --verbose",
 }
 
-// Advice is what an operator can do about the finding. It is empty where the
-// finding holds.
+// ruleAdvice is what an operator can do about what no limit asks, whatever its cause.
+var ruleAdvice = map[string]string{
+	persistenceRule:                 "take a volume that keeps what it acknowledged, or mount it without the option that turns that off",
+	doubtRule:                       tryPersistence,
+	paceRule:                        "plan with the figures after the change, and check again with a --budget that is longer than the burst credits last",
+	incidentRules[Stalled].name:     "find out why it stopped answering before anything else: the kernel's log of this machine (dmesg), and the state of the storage behind the volume",
+	incidentRules[VolumeError].name: "find out what went wrong before anything else: the kernel's log of this machine (dmesg) tells I/O errors, and whether the file system turned read-only",
+	incidentRules[Full].name:        "free space on the volume, or take a larger one, and run it again",
+	incidentRules[Hurting].name:     "run it on a volume of the same kind without live data, or in a quiet hour",
+	incidentRules[Interrupted].name: "run it again and let it end",
+}
+
+// Advice is what an operator can do about the finding. It is empty where the limit is met.
 func (f Finding) Advice() string {
+	rule, known := ruleAdvice[f.Name]
 	switch {
 	case f.Status == Pass:
 		return ""
-	case f.Name == persistenceRule:
-		return "take a volume that keeps what it acknowledged, or mount it without the option that turns that off"
-	case f.Name == incidentRules[Stalled].name:
-		return "find out why it stopped answering before anything else: the kernel's log of this machine (dmesg), and the state of the storage behind the volume"
+	case known:
+		return rule
 	case f.Cause != nil && f.Cause.Name == cause.Device && f.Unit == measure.BytesPerSecond:
 		return "take a volume with more bandwidth (more provisioned MB/s, a local disk), or publish fewer bytes a second to it"
 	case f.Cause != nil:
@@ -34,5 +44,5 @@ func (f Finding) Advice() string {
 	case f.Undecided:
 		return "run it again with a longer --budget on a quiet machine"
 	}
-	return "run it again; if it ends like this once more, the reason above says what stands in the way"
+	return "run it again; if it stays inconclusive, remove what the reason names"
 }

@@ -26,7 +26,7 @@ func meanLost(rounds []measure.Round) (lost float64) {
 func (f *Finding) hurry(lost float64) {
 	f.Reason += "; a longer --budget may decide it"
 	if lost >= cause.CPULittle {
-		f.Reason += fmt.Sprintf(", and so may a quieter machine: this one kept its processors from us %.0f %% of the time", 100*lost)
+		f.Reason += fmt.Sprintf(", and so may a quieter machine: this one was short of CPU %.0f %% of the time", 100*lost)
 	}
 }
 
@@ -42,7 +42,7 @@ func (f *Finding) excuse(run *Run, limit *profiles.Limit, m measure.Measurement,
 		}
 	}
 	if lost >= cause.CPUMuch {
-		f.Cause = &cause.Cause{Name: cause.CPU, Evidence: []string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time", 100*lost)}}
+		f.Cause = &cause.Cause{Name: cause.CPU, Evidence: []string{fmt.Sprintf("this machine was short of CPU %.0f %% of the time", 100*lost)}}
 	}
 }
 
@@ -51,11 +51,10 @@ func (f *Finding) excuse(run *Run, limit *profiles.Limit, m measure.Measurement,
 func (f *Finding) blame(run *Run, limit *profiles.Limit, m measure.Measurement) {
 	c := f.caseOf(run, limit, m)
 	found := cause.Find(c)
-	found.Evidence = append(found.Evidence, serverLines(c.Rounds)...)
-	f.Cause = &found
+	f.Cause, f.Log = &found, serverLines(c.Rounds)
 	if found.OfHost() {
 		f.Status, f.Undecided = Inconclusive, c.Undisturbed != nil // quieter rounds may decide it
-		f.Reason += fmt.Sprintf("; this machine's %s is to blame, which says nothing of the volume: run it again on a quiet machine", found.Name)
+		f.Reason += fmt.Sprintf("; this machine's %s is to blame, not the volume: run it again on a quiet machine", found.Name)
 	}
 }
 

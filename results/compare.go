@@ -216,7 +216,7 @@ func (all *figures) add(run *Run, m measure.Measurement, stat profiles.Stat) {
 	f := all.byKey[key]
 	if f == nil {
 		step := run.StepOf(m)
-		f = &figure{key: key, change: Change{Step: step.Title(), Asked: step.Asked(), Metric: m.Metric, Labels: m.Labels, Stat: stat, Unit: m.Unit}}
+		f = &figure{key: key, change: Change{Step: step.Title(), Asked: step.Asked, Metric: m.Metric, Labels: m.Labels, Stat: stat, Unit: m.Unit}}
 		if stat.Name == profiles.StatRate {
 			f.change.Unit = measure.PerSecond
 		}

@@ -19,8 +19,11 @@ const (
 	nothingDone = 20
 )
 
+// doubtRule is the name of the rule that nothing speaks against the volume's persisting.
+const doubtRule = "the volume may not persist"
+
 // tryPersistence is what an operator can do about a doubt.
-const tryPersistence = "a power cut shows it: cut the power of the machine (not of the guest alone) while a client publishes with sync_interval: always, and look whether every acknowledged message is there; " +
+const tryPersistence = "cut the power of the machine (not of the guest alone) while a client publishes with sync_interval: always, and see whether every acknowledged message is there; " +
 	"ask whose cache acknowledges, too: a hypervisor's cache mode, a controller without a battery, a mount option"
 
 // doubts warns of a volume that answers too fast to have made anything durable.
@@ -50,8 +53,8 @@ func doubts(run *Run) []Finding {
 
 func doubt(observed float64, reason string) Finding {
 	return Finding{
-		Name: "the volume may not persist", Status: Warn, Unit: measure.Seconds, Observed: finite(observed), Reason: reason,
-		Meaning: "acknowledged messages, votes and terms may be gone after a power cut; " + tryPersistence,
+		Name: doubtRule, Title: "The volume may not persist", Status: Warn, Unit: measure.Seconds, Observed: finite(observed), Reason: reason,
+		Meaning: "acknowledged messages, votes and terms may be gone after a power cut",
 	}
 }
 

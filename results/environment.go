@@ -140,7 +140,7 @@ func caveats(side string, runs []*Run) []string {
 			all = append(all, fmt.Sprintf("%s: run %s was interrupted", side, run.ID))
 		}
 		if lost := run.cpuLost(); lost >= cause.CPULittle {
-			all = append(all, fmt.Sprintf("%s: the machine kept its processors from run %s %.0f %% of the time", side, run.ID, 100*lost))
+			all = append(all, fmt.Sprintf("%s: the machine of run %s was short of CPU %.0f %% of the time", side, run.ID, 100*lost))
 		}
 	}
 	return all

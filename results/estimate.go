@@ -44,9 +44,12 @@ func (f *Finding) estimate(limit *profiles.Limit, m measure.Measurement, step St
 func (f *Finding) decide(holds, broken bool, undecided string) {
 	switch {
 	case holds:
-		f.Status, f.Reason = Pass, "holds"
+		f.Status, f.Reason = Pass, "met"
 	case broken:
-		f.Status, f.Reason = Fail, "beyond the bound"
+		f.Status, f.Reason = Fail, "over the limit"
+		if f.Limit != nil && upward(f.Limit.Op) {
+			f.Reason = "under the limit"
+		}
 	default:
 		f.Status, f.Undecided, f.Reason = Inconclusive, true, undecided
 	}
@@ -59,7 +62,7 @@ func (f *Finding) decide(holds, broken bool, undecided string) {
 func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) (tooLittle bool) {
 	ds := distributions(rounds)
 	if len(ds) == 0 {
-		f.Reason = "no data: no operation was measured"
+		f.NoData, f.Reason = true, "no data: no operation was measured"
 		return false
 	}
 	all := shareBeyond(limit, ds)
@@ -79,7 +82,7 @@ func (f *Finding) quantile(limit *profiles.Limit, rounds []measure.Round) (tooLi
 	if f.Status == Inconclusive && aside.Operations > 0 {
 		f.Reason += "; " + asideWords(aside)
 		if quiet.effective > 0 {
-			f.Reason += fmt.Sprintf(", and of the others %.2f %% lie beyond (%.0f effective operations)", 100*quiet.observed, quiet.effective)
+			f.Reason += fmt.Sprintf(", and %.2f %% of the others were over the limit (worth %.0f independent operations)", 100*quiet.observed, quiet.effective)
 		}
 	}
 	return all.tooLittle
@@ -123,10 +126,10 @@ func (f *Finding) tellQuantile(limit *profiles.Limit, ds []*measure.Distribution
 	f.interval(measure.QuantileInterval(ds, limit.Stat.Quantile))
 	f.Effective = s.effective
 	f.decide(s.holds, s.broken, fmt.Sprintf(
-		"too few independent operations to tell: %.2f %% of them lie beyond, between %.2f %% and %.2f %% with 97.5 %% confidence a side, %.2f %% may (%.0f effective operations)",
+		"not enough data: %.2f %% of the operations were over the limit (95 %% CI %.2f to %.2f %%), and it allows %.2f %%; worth %.0f independent operations",
 		100*s.observed, 100*s.Low, 100*s.High, 100*(1-limit.Stat.Quantile), s.effective))
 	if told := lostWords(whole); told != "" {
-		f.Reason += fmt.Sprintf("; %s, which counts as beyond", told)
+		f.Reason += fmt.Sprintf("; %s, which counts against the limit", told)
 	}
 }
 
@@ -145,8 +148,8 @@ func undisturbed(limit *profiles.Limit, rounds []measure.Round) (kept []*measure
 
 // asideWords says what was set aside.
 func asideWords(a measure.Aside) string {
-	return fmt.Sprintf("%s of %s operations are set aside: this machine withheld its processors for %.2f s in %s of the clock",
-		grouped(a.Operations), grouped(a.Of), a.Seconds, counted(a.Slices, "slice"))
+	return fmt.Sprintf("%s of %s operations are not counted: this process had no CPU for %.2f s in %s of 100 ms",
+		measure.Grouped(a.Operations), measure.Grouped(a.Of), a.Seconds, counted(a.Slices, "slice"))
 }
 
 // everyRound judges statistics that must hold in each round: the longest operation, and
@@ -172,7 +175,7 @@ func (f *Finding) everyRound(limit *profiles.Limit, rounds []measure.Round) {
 		}
 	}
 	if n == 0 {
-		f.Reason = "no data: no round measured this"
+		f.NoData, f.Reason = true, "no data: no round measured this"
 		return
 	}
 	f.observe(worst)
@@ -180,7 +183,7 @@ func (f *Finding) everyRound(limit *profiles.Limit, rounds []measure.Round) {
 	f.Reason = fmt.Sprintf("%s in the worst of %s", f.Reason, counted(n, "round"))
 	if told := lostWords(lost); told != "" {
 		f.AtLeast = f.Observed != nil
-		f.Reason = told + ", which counts as beyond"
+		f.Reason = told + ", which counts against the limit"
 	}
 	f.stalls(rounds)
 }
@@ -196,7 +199,7 @@ func (f *Finding) overRounds(limit *profiles.Limit, rounds []measure.Round) (too
 		}
 	}
 	if len(values) == 0 {
-		f.Reason = "no data: no round measured this"
+		f.NoData, f.Reason = true, "no data: no round measured this"
 		return false
 	}
 	f.observe(average(values))
@@ -213,13 +216,13 @@ func (f *Finding) overRounds(limit *profiles.Limit, rounds []measure.Round) (too
 	whole := merged(distributions(rounds))
 	told := lostWords(whole)
 	if told == "" || limit.Stat.Name == profiles.StatRate {
-		f.decide(holds, broken, fmt.Sprintf("the interval over %s lies on both sides of the bound", counted(len(values), "round")))
+		f.decide(holds, broken, fmt.Sprintf("not enough data: the limit lies within the 95 %% CI over %s", counted(len(values), "round")))
 		return true
 	}
 	broken = broken || limit.Stat.Name == profiles.StatMean && beyondEveryBound(whole)
 	f.decide(holds && !broken, broken, "")
 	f.AtLeast = f.Observed != nil && limit.Stat.Name == profiles.StatMean
-	f.Reason = told + ", which counts as beyond"
+	f.Reason = told + ", which counts against the limit"
 	ended := measure.MeanInterval(low) // had they ended when they were given up
 	return limit.Holds(ended.Low) != limit.Holds(ended.High)
 }
@@ -276,7 +279,7 @@ func (f *Finding) givenUp(limit *profiles.Limit, m measure.Measurement, step Ste
 	if len(all.GivenUp) > 0 {
 		after = time.Duration(all.GivenUp[len(all.GivenUp)-1].Seconds * float64(time.Second)).Round(100 * time.Millisecond).String()
 	}
-	f.Reason = fmt.Sprintf("%s within %s, when they were given up, and the bound lies beyond that", lostWords(all), after)
+	f.Reason = fmt.Sprintf("%s within %s, when they were given up, and the limit is longer", lostWords(all), after)
 	if m.Until != "" {
 		f.Reason += fmt.Sprintf(": --set %s.%s=%v lets them go on", step.Probe, m.Until, time.Duration(math.Round(limit.Bound*float64(time.Second))))
 	}
@@ -343,13 +346,16 @@ func lostWords(d *measure.Distribution) string {
 		{d.Unfinished, "did not finish"}, {d.Clamped, "took longer than can be recorded"},
 	} {
 		if lost.n > 0 {
-			words = append(words, fmt.Sprintf("%s %s", grouped(lost.n), lost.what))
+			if len(words) == 0 {
+				lost.what = "operations " + lost.what
+			}
+			words = append(words, fmt.Sprintf("%s %s", measure.Grouped(lost.n), lost.what))
 		}
 	}
 	if len(words) == 0 {
 		return ""
 	}
-	return "of the operations " + strings.Join(words, ", ")
+	return strings.Join(words, ", ")
 }
 
 func average(values []float64) float64 {

@@ -21,6 +21,8 @@ func Judge(run *Run) Verdict {
 	for i := range run.Profile.Limits {
 		v.hold(run, &run.Profile.Limits[i])
 	}
+	v.Carries = carried(run)
+	nameSteps(v.Findings)
 	v.FirstTouch = firstTouches(run)
 	v.Status = worst(v.Findings)
 	return v
@@ -29,10 +31,8 @@ func Judge(run *Run) Verdict {
 // judgeOne holds a limit against a measurement. What is certain decides; then a doubt
 // takes a pass away and an excuse takes a fail away, and neither gives one.
 func judgeOne(run *Run, limit *profiles.Limit, m measure.Measurement, step Step) Finding {
-	f := Finding{
-		Name: limit.Text, Limit: limit, Step: step.Title(), Labels: m.Labels, Unit: m.Unit,
-		Asked: step.Asked(), Meaning: limit.Why,
-	}
+	f := newFinding(limit, step)
+	f.Labels, f.Unit = m.Labels, m.Unit
 	f.estimate(limit, m, step)
 	for _, doubt := range limitDoubts {
 		if reason := doubt(run, limit, m); reason != "" && f.Status == Pass {
@@ -72,7 +72,7 @@ var limitDoubts = []func(*Run, *profiles.Limit, measure.Measurement) string{miss
 // not speak for it.
 func missingRounds(run *Run, limit *profiles.Limit, m measure.Measurement) string {
 	if turns, have := run.turns(m), withData(limit.Stat, m.Rounds); have < turns {
-		return fmt.Sprintf("holds where it was measured, which is in %d of %d rounds", have, turns)
+		return fmt.Sprintf("met, but measured in only %d of %d rounds", have, turns)
 	}
 	return ""
 }
@@ -86,12 +86,12 @@ func warmCache(_ *Run, _ *profiles.Limit, m measure.Measurement) string {
 		case c.Cold():
 			continue
 		case c.Unknown != "":
-			return "holds, but the page cache was to be cold, and " + c.Unknown
+			return "met, but the page cache should have been empty, and " + c.Unknown
 		}
 		resident, pages = resident+c.Resident, pages+c.Pages
 	}
 	if resident > 0 {
-		return fmt.Sprintf("holds, but the page cache was to be cold, and %s of %s pages were still in it", grouped(resident), grouped(pages))
+		return fmt.Sprintf("met, but the page cache should have been empty, and %s of %s pages were still in it", measure.Grouped(resident), measure.Grouped(pages))
 	}
 	return ""
 }
@@ -99,7 +99,7 @@ func warmCache(_ *Run, _ *profiles.Limit, m measure.Measurement) string {
 // unknownTail: operations that took longer than can be recorded.
 func unknownTail(_ *Run, _ *profiles.Limit, m measure.Measurement) string {
 	if all := merged(distributions(m.Rounds)); all.Clamped > 0 {
-		return lostWords(all) + ", so that the tail is not known"
+		return lostWords(all) + ", so the tail is not known"
 	}
 	return ""
 }

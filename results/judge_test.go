@@ -29,58 +29,58 @@ func TestJudgeStatistics(t *testing.T) {
 		undecided bool
 		reason    string // a part of it
 	}{
-		{"quantile kept", "disk.write p99 < 10ms", times(3, fast), Pass, false, "holds"},
-		{"quantile kept at most", "disk.write p99 <= 10ms", times(3, fast), Pass, false, "holds"},
-		{"quantile broken", "disk.write p99 < 10ms", times(3, slow), Fail, false, "beyond the bound"},
-		{"quantile broken by a share", "disk.write p99 < 10ms", times(3, latencies(ops{900, ms}, ops{100, 50 * ms})), Fail, false, "beyond the bound"},
-		{"quantile kept with a share beyond", "disk.write p99 < 10ms", times(3, latencies(ops{9990, ms}, ops{10, 50 * ms})), Pass, false, "holds"},
-		{"quantile with a share at the bound", "disk.write p99 < 10ms", times(3, latencies(ops{990, ms}, ops{10, 50 * ms})), Inconclusive, true, "too few independent operations"},
-		{"quantile with too few operations", "disk.write p99 < 10ms", times(3, latencies(ops{100, ms})), Inconclusive, true, "too few independent operations"},
-		{"a rarer quantile with too few operations", "disk.write p99.9 < 10ms", times(3, fast), Inconclusive, true, "too few independent operations"},
-		{"median with few operations", "disk.write p50 < 10ms", times(3, latencies(ops{100, ms})), Pass, false, "holds"},
-		{"quantile at least, kept", "disk.write p50 > 10ms", times(3, slow), Pass, false, "holds"},
-		{"quantile at least, broken", "disk.write p50 >= 10ms", times(3, fast), Fail, false, "beyond the bound"},
-		{"quantile at least, at the bound", "disk.write p50 > 10ms", times(3, latencies(ops{500, ms}, ops{500, 50 * ms})), Inconclusive, true, "too few independent operations"},
+		{"quantile kept", "disk.write p99 < 10ms", times(3, fast), Pass, false, "met"},
+		{"quantile kept at most", "disk.write p99 <= 10ms", times(3, fast), Pass, false, "met"},
+		{"quantile broken", "disk.write p99 < 10ms", times(3, slow), Fail, false, "over the limit"},
+		{"quantile broken by a share", "disk.write p99 < 10ms", times(3, latencies(ops{900, ms}, ops{100, 50 * ms})), Fail, false, "over the limit"},
+		{"quantile kept with a share beyond", "disk.write p99 < 10ms", times(3, latencies(ops{9990, ms}, ops{10, 50 * ms})), Pass, false, "met"},
+		{"quantile with a share at the bound", "disk.write p99 < 10ms", times(3, latencies(ops{990, ms}, ops{10, 50 * ms})), Inconclusive, true, "not enough data"},
+		{"quantile with too few operations", "disk.write p99 < 10ms", times(3, latencies(ops{100, ms})), Inconclusive, true, "not enough data"},
+		{"a rarer quantile with too few operations", "disk.write p99.9 < 10ms", times(3, fast), Inconclusive, true, "not enough data"},
+		{"median with few operations", "disk.write p50 < 10ms", times(3, latencies(ops{100, ms})), Pass, false, "met"},
+		{"quantile at least, kept", "disk.write p50 > 10ms", times(3, slow), Pass, false, "met"},
+		{"quantile at least, broken", "disk.write p50 >= 10ms", times(3, fast), Fail, false, "under the limit"},
+		{"quantile at least, at the bound", "disk.write p50 > 10ms", times(3, latencies(ops{500, ms}, ops{500, 50 * ms})), Inconclusive, true, "not enough data"},
 
-		{"max kept", "disk.write max < 2s", times(3, fast), Pass, false, "holds in the worst of 3 rounds"},
+		{"max kept", "disk.write max < 2s", times(3, fast), Pass, false, "met in the worst of 3 rounds"},
 		{"max broken in one round", "disk.write max < 2s", append(times(2, fast), latencies(ops{999, ms}, ops{1, 3 * time.Second})), Fail, false, "stalled 33 % of the time: 1.0 s"},
 		{"max broken in the first round", "disk.write max < 2s", append([]measure.Round{latencies(ops{999, ms}, ops{1, 3 * time.Second})}, fast), Fail, false, "in the worst of 2 rounds"},
-		{"max at the bound", "disk.write max < 1ms", times(3, fast), Fail, false, "beyond the bound"},
-		{"max at most the bound", "disk.write max <= 1ms", times(3, fast), Pass, false, "holds"},
-		{"max at least, kept", "disk.write max > 10ms", times(3, slow), Pass, false, "holds"},
-		{"max at least, broken in one round", "disk.write max > 10ms", append(times(2, slow), fast), Fail, false, "beyond the bound"},
+		{"max at the bound", "disk.write max < 1ms", times(3, fast), Fail, false, "over the limit"},
+		{"max at most the bound", "disk.write max <= 1ms", times(3, fast), Pass, false, "met"},
+		{"max at least, kept", "disk.write max > 10ms", times(3, slow), Pass, false, "met"},
+		{"max at least, broken in one round", "disk.write max > 10ms", append(times(2, slow), fast), Fail, false, "under the limit"},
 
-		{"value kept", "disk.write value < 4s", values(1, 2, 3), Pass, false, "holds in the worst of 3 rounds"},
-		{"value broken in one round", "disk.write value < 4s", values(1, 5, 3), Fail, false, "beyond the bound"},
-		{"value at least, kept", "disk.write value > 2s", values(3, 4), Pass, false, "holds"},
-		{"value at least, broken in one round", "disk.write value >= 2s", values(3, 1, 4), Fail, false, "beyond the bound"},
+		{"value kept", "disk.write value < 4s", values(1, 2, 3), Pass, false, "met in the worst of 3 rounds"},
+		{"value broken in one round", "disk.write value < 4s", values(1, 5, 3), Fail, false, "over the limit"},
+		{"value at least, kept", "disk.write value > 2s", values(3, 4), Pass, false, "met"},
+		{"value at least, broken in one round", "disk.write value >= 2s", values(3, 1, 4), Fail, false, "under the limit"},
 		{"value that is no number", "disk.write value < 4s", values(math.NaN()), Inconclusive, false, "no data"},
 		{"value of latencies", "disk.write value < 4s", times(3, fast), Inconclusive, false, "no data"},
 		{"quantile of values", "disk.write p99 < 4s", values(1, 2), Inconclusive, false, "no data"},
 		{"max of values", "disk.write max < 4s", values(1, 2), Inconclusive, false, "no data"},
 
-		{"mean kept", "disk.write mean < 10ms", times(3, fast), Pass, false, "holds"},
-		{"mean broken", "disk.write mean < 10ms", times(3, slow), Fail, false, "beyond the bound"},
-		{"mean on both sides", "disk.write mean < 10ms", append(times(2, fast), latencies(ops{1000, 12 * ms})), Inconclusive, true, "both sides of the bound"},
-		{"mean of one round", "disk.write mean < 10ms", times(1, fast), Inconclusive, true, "over 1 round lies"},
-		{"mean at least, kept", "disk.write mean > 10ms", times(3, slow), Pass, false, "holds"},
-		{"mean at least, broken", "disk.write mean >= 10ms", times(3, fast), Fail, false, "beyond the bound"},
-		{"min kept", "disk.write min < 10ms", times(3, latencies(ops{10, 50 * ms}, ops{1, ms})), Pass, false, "holds"},
-		{"min broken", "disk.write min < 10ms", times(3, slow), Fail, false, "beyond the bound"},
-		{"min at least, kept", "disk.write min > 10ms", times(3, slow), Pass, false, "holds"},
-		{"min at least, broken", "disk.write min > 10ms", times(3, latencies(ops{10, 50 * ms}, ops{1, ms})), Fail, false, "beyond the bound"},
-		{"rate kept", "disk.write rate > 900/s", times(3, fast), Pass, false, "holds"},
-		{"rate broken", "disk.write rate > 2000/s", times(3, fast), Fail, false, "beyond the bound"},
-		{"rate on both sides", "disk.write rate > 1000/s", []measure.Round{fast, latencies(ops{900, ms}), latencies(ops{1500, ms})}, Inconclusive, true, "both sides of the bound"},
-		{"rate at most, kept", "disk.write rate < 2000/s", times(3, fast), Pass, false, "holds"},
-		{"rate at most, broken", "disk.write rate <= 500/s", times(3, fast), Fail, false, "beyond the bound"},
+		{"mean kept", "disk.write mean < 10ms", times(3, fast), Pass, false, "met"},
+		{"mean broken", "disk.write mean < 10ms", times(3, slow), Fail, false, "over the limit"},
+		{"mean on both sides", "disk.write mean < 10ms", append(times(2, fast), latencies(ops{1000, 12 * ms})), Inconclusive, true, "the limit lies within the 95 % CI"},
+		{"mean of one round", "disk.write mean < 10ms", times(1, fast), Inconclusive, true, "CI over 1 round"},
+		{"mean at least, kept", "disk.write mean > 10ms", times(3, slow), Pass, false, "met"},
+		{"mean at least, broken", "disk.write mean >= 10ms", times(3, fast), Fail, false, "under the limit"},
+		{"min kept", "disk.write min < 10ms", times(3, latencies(ops{10, 50 * ms}, ops{1, ms})), Pass, false, "met"},
+		{"min broken", "disk.write min < 10ms", times(3, slow), Fail, false, "over the limit"},
+		{"min at least, kept", "disk.write min > 10ms", times(3, slow), Pass, false, "met"},
+		{"min at least, broken", "disk.write min > 10ms", times(3, latencies(ops{10, 50 * ms}, ops{1, ms})), Fail, false, "under the limit"},
+		{"rate kept", "disk.write rate > 900/s", times(3, fast), Pass, false, "met"},
+		{"rate broken", "disk.write rate > 2000/s", times(3, fast), Fail, false, "under the limit"},
+		{"rate on both sides", "disk.write rate > 1000/s", []measure.Round{fast, latencies(ops{900, ms}), latencies(ops{1500, ms})}, Inconclusive, true, "the limit lies within the 95 % CI"},
+		{"rate at most, kept", "disk.write rate < 2000/s", times(3, fast), Pass, false, "met"},
+		{"rate at most, broken", "disk.write rate <= 500/s", times(3, fast), Fail, false, "over the limit"},
 		{"rate of no time", "disk.write rate > 1/s", []measure.Round{{Distribution: fast.Distribution}}, Inconclusive, false, "no data"},
 
 		{"a round without operations", "disk.write p99 < 10ms", []measure.Round{latencies()}, Inconclusive, false, "no data"},
 		{"a round of nothing", "disk.write max < 10ms", []measure.Round{{}}, Inconclusive, false, "no data"},
-		{"another metric", "disk.read p99 < 10ms", times(3, fast), Inconclusive, false, "no data: no round of this step came so far"},
+		{"another metric", "disk.read p99 < 10ms", times(3, fast), Inconclusive, false, "no data: no round of this step got this far"},
 		{"another probe", "tape.write p99 < 10ms", times(3, fast), Inconclusive, false, "no data: no step measured this"},
-		{"labels that match", "disk.write{size=4*} max < 10ms", times(3, fast), Pass, false, "holds"},
+		{"labels that match", "disk.write{size=4*} max < 10ms", times(3, fast), Pass, false, "met"},
 		{"labels that do not match", "disk.write{size=8KiB} max < 10ms", times(3, fast), Inconclusive, false, "no data: no step measured this"},
 	}
 	for _, tt := range tests {
@@ -114,11 +114,11 @@ func TestJudgeColdReads(t *testing.T) {
 		want   Status
 		reason string
 	}{
-		{"cold", fast, []*measure.Cache{{Pages: 10}, {Pages: 10}}, Pass, "holds"},
-		{"need not be cold", fast, []*measure.Cache{nil, nil}, Pass, "holds"},
+		{"cold", fast, []*measure.Cache{{Pages: 10}, {Pages: 10}}, Pass, "met"},
+		{"need not be cold", fast, []*measure.Cache{nil, nil}, Pass, "met"},
 		{"warm in one round", fast, []*measure.Cache{{Pages: 10}, {Pages: 1000, Resident: 3}}, Inconclusive, "3 of 1,000 pages were still in it"},
 		{"nobody can tell", fast, []*measure.Cache{{Unknown: "it cannot be asked"}, nil}, Inconclusive, "it cannot be asked"},
-		{"too slow though it was warm", slow, []*measure.Cache{{Pages: 10, Resident: 10}}, Fail, "beyond the bound"},
+		{"too slow though it was warm", slow, []*measure.Cache{{Pages: 10, Resident: 10}}, Fail, "over the limit"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -153,19 +153,19 @@ func TestJudgeLostOperations(t *testing.T) {
 		atLeast bool
 		reason  string
 	}{
-		{"one failed of many, quantile", "disk.write p99 < 10ms", failed(1), Pass, false, "3 failed, which counts as beyond"},
-		{"many failed, quantile", "disk.write p99 < 10ms", failed(100), Fail, true, "300 failed"},
-		{"many missed, quantile", "disk.write p99 < 10ms", missed(100), Fail, true, "300 could not be sent"},
-		{"many unfinished, quantile", "disk.write p99 < 10ms", unfinished(1500), Fail, true, "4,500 did not finish"},
-		{"one clamped, quantile", "disk.write p99 < 10ms", clamped(1), Inconclusive, false, "3 took longer than can be recorded"},
-		{"one failed, max", "disk.write max < 10ms", failed(1), Fail, true, "3 failed"},
-		{"one missed, max", "disk.write max < 10ms", missed(1), Fail, true, "3 could not be sent"},
-		{"one unfinished, max", "disk.write max < 10ms", unfinished(1), Fail, true, "3 did not finish"},
-		{"one clamped, max", "disk.write max < 10ms", clamped(1), Fail, true, "3 took longer than can be recorded"},
-		{"one failed, mean", "disk.write mean < 10ms", failed(1), Fail, true, "3 failed"},
-		{"one unfinished, mean at least: it can only be longer, and does not help", "disk.write mean > 0.1ms", unfinished(1), Inconclusive, true, "3 did not finish"},
-		{"lost ones do not help a quantile that is to be high", "disk.write p50 > 0.1ms", failed(1), Inconclusive, false, "3 failed"},
-		{"lost ones do not hurt a rate by themselves", "disk.write rate > 900/s", missed(100), Pass, false, "holds"},
+		{"one failed of many, quantile", "disk.write p99 < 10ms", failed(1), Pass, false, "3 operations failed, which counts against the limit"},
+		{"many failed, quantile", "disk.write p99 < 10ms", failed(100), Fail, true, "300 operations failed"},
+		{"many missed, quantile", "disk.write p99 < 10ms", missed(100), Fail, true, "300 operations could not be sent"},
+		{"many unfinished, quantile", "disk.write p99 < 10ms", unfinished(1500), Fail, true, "4,500 operations did not finish"},
+		{"one clamped, quantile", "disk.write p99 < 10ms", clamped(1), Inconclusive, false, "3 operations took longer than can be recorded"},
+		{"one failed, max", "disk.write max < 10ms", failed(1), Fail, true, "3 operations failed"},
+		{"one missed, max", "disk.write max < 10ms", missed(1), Fail, true, "3 operations could not be sent"},
+		{"one unfinished, max", "disk.write max < 10ms", unfinished(1), Fail, true, "3 operations did not finish"},
+		{"one clamped, max", "disk.write max < 10ms", clamped(1), Fail, true, "3 operations took longer than can be recorded"},
+		{"one failed, mean", "disk.write mean < 10ms", failed(1), Fail, true, "3 operations failed"},
+		{"one unfinished, mean at least: it can only be longer, and does not help", "disk.write mean > 0.1ms", unfinished(1), Inconclusive, true, "3 operations did not finish"},
+		{"lost ones do not help a quantile that is to be high", "disk.write p50 > 0.1ms", failed(1), Inconclusive, false, "3 operations failed"},
+		{"lost ones do not hurt a rate by themselves", "disk.write rate > 900/s", missed(100), Pass, false, "met"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -404,16 +404,16 @@ func TestJudgeRun(t *testing.T) {
 		names   []string // of findings beside the limit's
 		reason  string   // a part of the first finding's
 	}{
-		{"nothing", func(*testing.T, *Run) {}, Pass, false, nil, "holds"},
+		{"nothing", func(*testing.T, *Run) {}, Pass, false, nil, "met"},
 		{"stalled", incident(Stalled), Fail, false, []string{"the volume answers"}, "stalled after 1s: it happened"},
 		{"an I/O error", incident(VolumeError), Fail, false, []string{"the volume gives no error"}, "it happened"},
 		{"an error of the tool", incident(ToolError), Inconclusive, false, []string{"the step ran"}, "it happened"},
-		{"the reserve was reached", incident(Full), Inconclusive, false, []string{"the reserve of free space is kept"}, "it happened"},
+		{"the reserve was reached", incident(Full), Inconclusive, false, []string{"free space stays above the reserve"}, "it happened"},
 		{"live data was slowed down", incident(Hurting), Inconclusive, false, []string{"live data is not slowed down"}, "it happened"},
 		{"interrupted", incident(Interrupted), Inconclusive, false, []string{"the run was not interrupted"}, "it happened"},
 		{"interrupted before a step", func(_ *testing.T, run *Run) { run.Interrupted = true }, Inconclusive, false, []string{"the run was not interrupted"}, ""},
 		{"an incident of a kind that is not known", incident("flood"), Inconclusive, false, []string{"nothing unknown went wrong"}, "flood"},
-		{"out of time with enough data", incident(OutOfTime), Pass, false, nil, "holds"},
+		{"out of time with enough data", incident(OutOfTime), Pass, false, nil, "met"},
 		{"out of time without data", func(t *testing.T, run *Run) {
 			incident(OutOfTime)(t, run)
 			run.Measurements = nil
@@ -421,7 +421,7 @@ func TestJudgeRun(t *testing.T) {
 		{"out of time with too little data", func(t *testing.T, run *Run) {
 			incident(OutOfTime)(t, run)
 			run.Measurements[0].Rounds = times(1, latencies(ops{100, ms}))
-		}, Inconclusive, false, nil, "too few"},
+		}, Inconclusive, false, nil, "not enough data"},
 		{"the volume does not persist", func(_ *testing.T, run *Run) {
 			run.Volume.Persistence = volume.Persistence{State: volume.NotPersistent, How: "tmpfs is memory"}
 		}, Fail, false, []string{"the volume persists"}, "tmpfs is memory"},
@@ -431,7 +431,7 @@ func TestJudgeRun(t *testing.T) {
 		}, Fail, false, []string{"the volume persists"}, "/b: tmpfs is memory"},
 		{"servers without a volume stand in memory", func(_ *testing.T, run *Run) {
 			run.Raft = &Raft{Peers: &volume.Facts{Persistence: volume.Persistence{State: volume.NotPersistent}}}
-		}, Pass, false, nil, "holds"},
+		}, Pass, false, nil, "met"},
 		{"no limits", func(_ *testing.T, run *Run) { run.Profile.Limits = nil }, Inconclusive, false, nil, ""},
 		{"no limits, and the volume does not persist", func(_ *testing.T, run *Run) {
 			run.Profile.Limits = nil
@@ -439,23 +439,23 @@ func TestJudgeRun(t *testing.T) {
 		}, Fail, false, []string{"the volume persists"}, ""},
 		{"an empty run", func(_ *testing.T, run *Run) { *run = Run{} }, Inconclusive, false, nil, ""},
 
-		{"a warning", func(_ *testing.T, run *Run) { warn(run); run.Measurements[0].Rounds = slow }, Warn, false, nil, "beyond"},
+		{"a warning", func(_ *testing.T, run *Run) { warn(run); run.Measurements[0].Rounds = slow }, Warn, false, nil, "over the limit"},
 		{"a warning that stays undecided", func(_ *testing.T, run *Run) {
 			warn(run)
 			run.Measurements[0].Rounds = times(3, latencies(ops{100, ms}))
-		}, Warn, false, nil, "too few"},
+		}, Warn, false, nil, "not enough data"},
 		{"a warning without data", func(_ *testing.T, run *Run) { warn(run); run.Measurements = nil }, Inconclusive, false, nil, "no data"},
 		{"a warning whose cause is the CPU", func(_ *testing.T, run *Run) {
 			warn(run)
 			run.Measurements[0].Rounds = times(3, around(slow[0], noCPU))
-		}, Warn, false, nil, "says nothing of the volume"},
+		}, Warn, false, nil, "not the volume"},
 		{"a failure whose cause is the CPU", func(_ *testing.T, run *Run) {
 			run.Measurements[0].Rounds = times(3, around(slow[0], noCPU))
 		}, Inconclusive, false, nil, "this machine's CPU is to blame"},
 		{"a failure of one round in which the CPU was free", func(_ *testing.T, run *Run) {
 			run.Profile.Limits[0] = limit(t, "disk.write max < 10ms", profiles.LevelFail)
 			run.Measurements[0].Rounds = append(times(3, around(latencies(ops{1000, ms}), noCPU)), slow[0])
-		}, Fail, false, nil, "beyond"},
+		}, Fail, false, nil, "over the limit"},
 
 		{"the worst finding wins: fail over inconclusive", func(t *testing.T, run *Run) {
 			run.Measurements[0].Rounds = slow
@@ -472,7 +472,7 @@ func TestJudgeRun(t *testing.T) {
 			run.Profile.Limits = append(run.Profile.Limits, limit(t, "tape.write p99 < 10ms", profiles.LevelFail))
 			run.Profile.Steps = append(run.Profile.Steps, profiles.Step{Name: "tape", Probe: "tape"})
 			run.Skipped = []string{"tape"}
-		}, Pass, true, nil, "holds"},
+		}, Pass, true, nil, "met"},
 		{"all steps were skipped", func(_ *testing.T, run *Run) {
 			run.Skipped, run.Steps, run.Measurements = []string{"disk"}, nil, nil
 		}, Inconclusive, true, nil, ""},
@@ -507,7 +507,7 @@ func TestJudgeRun(t *testing.T) {
 			drain := run.Measurements[0]
 			drain.Metric, drain.Rounds = "drain", values(1, 2)
 			run.Measurements = append(run.Measurements, drain)
-		}, Inconclusive, false, nil, "in 2 of 3 rounds"},
+		}, Inconclusive, false, nil, "in only 2 of 3 rounds"},
 		{"a warning beside the figures is told", func(_ *testing.T, run *Run) {
 			run.Measurements[0].Warnings = []string{"the cache was warm"}
 		}, Pass, false, nil, "(the cache was warm)"},
@@ -651,7 +651,7 @@ func TestStandstills(t *testing.T) {
 	}
 	r.Elapsed = 20
 	f := Judge(runOf(t, []measure.Round{r}, "disk.write max < 2s")).Findings[0]
-	const want = "stalled 20 % of the time: 2.5 s from 12:00:01.0 UTC on, 1.0 s from 12:00:09.0 UTC on, 0.5 s from 12:00:00.0 UTC on"
+	const want = "stalled 20 % of the time: 2.5 s at 12:00:01.0 UTC, 1.0 s at 12:00:09.0 UTC, 0.5 s at 12:00:00.0 UTC"
 	if !strings.Contains(f.Reason, want) {
 		t.Errorf("reason %q, want %q in it", f.Reason, want)
 	}
@@ -671,32 +671,6 @@ func TestStatusText(t *testing.T) {
 	}
 	if err := new(Status).UnmarshalText([]byte("fine")); err == nil {
 		t.Error("a status that there is not was read")
-	}
-}
-
-func TestAsked(t *testing.T) {
-	tests := []struct {
-		name       string
-		parameters map[string]string
-		want       string
-	}{
-		{"storm", map[string]string{"mode": "storm", "groups": "2000", "role": "voter", "max-concurrent-io": "4096", "bound": "4s"}, "2,000 Raft groups, each a voter, 4,096 slots"},
-		{"write", map[string]string{"mode": "write", "groups": "2000", "role": "voter", "max-concurrent-io": "4096"}, ""},
-		{"open loop", map[string]string{"mode": "open", "rate": "1000", "message-size": "1KiB", "streams": "1", "concurrency": "4", "sync": "default", "cipher": "none"}, "1,000 messages/s, messages of 1 KiB, 1 stream, 4 writers"},
-		{"closed loop", map[string]string{"mode": "closed", "rate": "1000", "sync": "always", "cipher": "aes"}, "as fast as it goes, sync always, cipher aes"},
-		{"disk", map[string]string{"size": "2300B", "concurrency": "1"}, "writes of 2,300 B, 1 writer"},
-		{"reads", map[string]string{"block-size": "2MiB", "concurrency": "64", "max-concurrent-io": "16"}, "blocks of 2 MiB, 64 at once, 16 slots"},
-		{"alone", map[string]string{"mode": "alone", "rate": "1000", "streams": "4", "blocks": "1", "concurrency": "4", "message-size": "1KiB"}, "messages of 1 KiB, 4 streams, 1 block each"},
-		{"a server's blocks", map[string]string{"of": "server", "block-size": "4MiB", "streams": "4", "consumers": "43", "state": "clean"}, "4 streams, 43 consumers, state clean"},
-		{"stores have no consumers", map[string]string{"of": "stores", "block-size": "4MiB", "streams": "4", "consumers": "0"}, "4 streams, blocks of 4 MiB"},
-		{"a value that is no number", map[string]string{"size": "large", "rate": "0.5"}, "0.5 messages/s, writes of large"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := (Step{Parameters: tt.parameters}).Asked(); got != tt.want {
-				t.Errorf("%q, want %q", got, tt.want)
-			}
-		})
 	}
 }
 
@@ -733,7 +707,7 @@ func TestJudgeOpenOnABusyMachine(t *testing.T) {
 		want   *cause.Cause
 	}{
 		{"few, and little is lost", [][]ops{{few}}, 0.19, nil},
-		{"few, and much is lost", [][]ops{{few}}, 0.2, &cause.Cause{Name: cause.CPU, Evidence: []string{"this machine kept its processors from us 20 % of the time"}}},
+		{"few, and much is lost", [][]ops{{few}}, 0.2, &cause.Cause{Name: cause.CPU, Evidence: []string{"this machine was short of CPU 20 % of the time"}}},
 		{"one is late, and little is lost", [][]ops{{few, late}, {few}}, 0.1, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -56,12 +56,12 @@ func (g *grid) knee(parameter string, line []gridCell) Knee {
 	case high < last:
 		k.State, k.Reason = KneeFound, g.foundWords(parameter, line, top)
 	case low == last:
-		k.State, k.Reason = KneeBeyond, fmt.Sprintf("throughput still pays at the largest value: %s", g.stepWords(parameter, line[last-1], line[last]))
+		k.State, k.Reason = KneeBeyond, fmt.Sprintf("throughput still grows at the largest value: %s", g.stepWords(parameter, line[last-1], line[last]))
 	default:
 		for _, c := range append(line[low:high:high], line[last]) {
 			g.undecided[c.Step] = true
 		}
-		k.State, k.Reason = KneeUnclear, fmt.Sprintf("the noise does not allow to say: it may lie at %s to %s, or beyond; observed: %s", k.Low, k.High, g.stepWords(parameter, line[0], line[last]))
+		k.State, k.Reason = KneeUnclear, fmt.Sprintf("too noisy to tell: it may be at %s to %s, or higher; observed: %s", k.Low, k.High, g.stepWords(parameter, line[0], line[last]))
 	}
 	return k
 }
@@ -90,7 +90,7 @@ func (g *grid) foundWords(parameter string, line []gridCell, top int) string {
 func (g *grid) stepWords(parameter string, from, to gridCell) string {
 	x, _ := quantity(from.At[parameter])
 	y, _ := quantity(to.At[parameter])
-	words := fmt.Sprintf("%s at %s, %s at %s", g.rateWords(from), readable(from.At[parameter]), g.rateWords(to), readable(to.At[parameter]))
+	words := fmt.Sprintf("%s at %s, %s at %s", g.rateWords(from), measure.Readable(from.At[parameter]), g.rateWords(to), measure.Readable(to.At[parameter]))
 	if before := *from.Rate.Value; before > 0 {
 		words += fmt.Sprintf(": ×%s for %s times as much", short(*to.Rate.Value/before), short(y/x))
 	}
@@ -108,7 +108,7 @@ func (g *grid) rateWords(c gridCell) string {
 // short writes a number with about three figures.
 func short(x float64) string {
 	if x >= 999.5 && x < math.MaxInt64/2 {
-		return grouped(int64(math.Round(x)))
+		return measure.Grouped(int64(math.Round(x)))
 	}
 	return strconv.FormatFloat(x, 'g', 3, 64)
 }
@@ -204,10 +204,10 @@ func (g *grid) slotsWords(found *SlotsFound, line []gridCell, best, enough int) 
 	if len(found.At) > 0 {
 		where = fmt.Sprintf(" (at %s, where this volume does most)", placeWords(found.At))
 	}
-	top := fmt.Sprintf("%s at %s slots", g.rateWords(line[best]), grouped(int64(found.Best)))
+	top := fmt.Sprintf("%s at %s slots", g.rateWords(line[best]), measure.Grouped(int64(found.Best)))
 	switch {
 	case enough < 0:
-		return fmt.Sprintf("the noise of these rounds does not allow to say which value is within 5 %% of the best, which was %s%s; not excluded: %s", top, where, slotsList(found.Open))
+		return fmt.Sprintf("too noisy to tell which value is within 5 %% of the best, which was %s%s; possible: %s", top, where, slotsList(found.Open))
 	case enough == best:
 		return fmt.Sprintf("%s, the best observed%s%s", top, where, g.smallerWords(found, line, best, enough))
 	}
@@ -220,10 +220,10 @@ func (g *grid) smallerWords(found *SlotsFound, line []gridCell, best, enough int
 	case enough == 0:
 		return "; no smaller value was tried"
 	case len(found.Open) > 0:
-		return fmt.Sprintf("; the noise leaves it open for %s", slotsList(found.Open))
+		return fmt.Sprintf("; too noisy to tell for %s", slotsList(found.Open))
 	}
 	below := line[enough-1]
-	return fmt.Sprintf("; %s slots do %s, %s", grouped(int64(slotsOf(below))), g.rateWords(below), percentOf(g.over(below, line[best])))
+	return fmt.Sprintf("; %s slots do %s, %s", measure.Grouped(int64(slotsOf(below))), g.rateWords(below), percentOf(g.over(below, line[best])))
 }
 
 // percentOf writes a ratio in per cent with its interval.
@@ -244,7 +244,7 @@ func percentOf(e Estimate) string {
 func slotsList(all []int) string {
 	var words []string
 	for _, n := range all {
-		words = append(words, grouped(int64(n)))
+		words = append(words, measure.Grouped(int64(n)))
 	}
 	if len(words) == 0 {
 		return "none"
@@ -256,7 +256,7 @@ func slotsList(all []int) string {
 func placeWords(at map[string]string) string {
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(at)) {
-		words = append(words, name+" "+readable(at[name]))
+		words = append(words, name+" "+measure.Readable(at[name]))
 	}
 	return strings.Join(words, ", ")
 }

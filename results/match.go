@@ -39,7 +39,7 @@ func (v *Verdict) hold(run *Run, limit *profiles.Limit) {
 		step := run.stepFor(limit)
 		reason := "no data: no step measured this"
 		if slices.ContainsFunc(run.Measurements, step.owns) {
-			reason = "no data: no round of this step came so far"
+			reason = "no data: no round of this step got this far"
 		}
 		v.Findings = append(v.Findings, noData(limit, step, reason))
 	}
@@ -47,10 +47,9 @@ func (v *Verdict) hold(run *Run, limit *profiles.Limit) {
 
 // noData is the finding of a limit that nothing was measured for.
 func noData(limit *profiles.Limit, step Step, reason string) Finding {
-	return Finding{
-		Name: limit.Text, Limit: limit, Status: Inconclusive, Step: step.Title(),
-		Reason: reason, Meaning: limit.Why, Asked: step.Asked(),
-	}
+	f := newFinding(limit, step)
+	f.Status, f.NoData, f.Reason = Inconclusive, true, reason
+	return f
 }
 
 // unmeasured says whether the run has no measurement of a step at all.

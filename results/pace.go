@@ -221,16 +221,18 @@ func paceFinding(run *Run, all []change) Finding {
 		FileSystems: fileSystems(run.Volumes(first.step)), Rounds: first.slow, Kind: cause.Whole, Shortfall: first.ratio,
 	})
 	return Finding{
-		Name: "the volume keeps its pace", Status: Warn, Step: first.step.Title(), Asked: first.step.Asked(), Unit: measure.PerSecond,
+		Name: paceRule, Title: "The volume got slower", Status: Warn, Step: first.step.Title(), Asked: first.step.Asked, Unit: measure.PerSecond,
 		Observed: finite(first.after), Cause: &found, Reason: strings.Join(told, "; "),
-		Meaning: "so it is when a burst credit is spent, and a server that runs for longer than a credit has the slow volume: " +
-			"plan with the figures after the change, and check again with a --budget that is longer than the credit lasts",
+		Meaning: "typical of spent burst credits: a server that runs for longer than they last gets the slow figures",
 	}
 }
 
+// paceRule is the name of the rule that a volume does not get slower for good.
+const paceRule = "the volume keeps its pace"
+
 // words says what changed and when.
 func (c change) words(run *Run) string {
-	figures := fmt.Sprintf("%s/s before, %s/s after", grouped(int64(c.before+0.5)), grouped(int64(c.after+0.5)))
+	figures := fmt.Sprintf("%s/s before, %s/s after", measure.Grouped(int64(c.before+0.5)), measure.Grouped(int64(c.after+0.5)))
 	if c.inRounds {
 		return fmt.Sprintf("%s of %s got %.0f times slower %.1f s into each round (%s)", c.metric, c.step.Title(), c.ratio, c.at, figures)
 	}

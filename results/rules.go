@@ -32,7 +32,7 @@ func persistence(run *Run) []Finding {
 			how, labels = v.Path+": "+how, map[string]string{"target": v.Path}
 		}
 		all = append(all, Finding{
-			Name: persistenceRule, Labels: labels, Status: Fail, Reason: how,
+			Name: persistenceRule, Title: "The volume does not persist", Labels: labels, Status: Fail, Reason: how,
 			Cause:   &cause.Cause{Name: cause.FileSystem, Evidence: []string{how}},
 			Meaning: "acknowledged messages, votes and terms are gone after a power cut or a restart of the machine; Raft relies on them",
 		})
@@ -43,6 +43,7 @@ func persistence(run *Run) []Finding {
 // incidentRule says what a kind of incident is to a verdict.
 type incidentRule struct {
 	name    string
+	title   string
 	status  Status
 	meaning string
 }
@@ -50,13 +51,13 @@ type incidentRule struct {
 // incidentRules has a rule for every kind but OutOfTime, which leaves it to the
 // limits: they have too little data then, or enough.
 var incidentRules = map[IncidentKind]incidentRule{
-	Stalled:     {"the volume answers", Fail, "a server on this volume stops: its readloops, its acknowledgements, its leaders"},
-	VolumeError: {"the volume gives no error", Fail, "since nats-server 2.14.0 a critical write error ends the store that meets it"},
-	ToolError:   {"the step ran", Inconclusive, "nothing is known of what this step asks"},
-	Full:        {"the reserve of free space is kept", Inconclusive, "the run ended before the volume was full; a full volume stops JetStream"},
-	Hurting:     {"live data is not slowed down", Inconclusive, "the run ended because it slowed down fsyncs beside live data: this volume has little room left"},
-	Cut:         {"the round ended by itself", Inconclusive, "operations or the server's stop took longer than a round may wait for them; what they would have taken is not known"},
-	Interrupted: {"the run was not interrupted", Inconclusive, "what was measured until then is kept"},
+	Stalled:     {"the volume answers", "The volume stopped answering", Fail, "a server on this volume stops: its readloops, its acknowledgements, its leaders"},
+	VolumeError: {"the volume gives no error", "The volume gave an error", Fail, "since nats-server 2.14.0 a critical write error ends the store that meets it"},
+	ToolError:   {"the step ran", "A step could not be run", Inconclusive, "nothing is known of what this step measures"},
+	Full:        {"free space stays above the reserve", "The reserve of free space was reached", Inconclusive, "the run ended before the volume was full; a full volume stops JetStream"},
+	Hurting:     {"live data is not slowed down", "Live data was slowed down", Inconclusive, "the run ended because it slowed down fsyncs beside live data: this volume has little room left"},
+	Cut:         {"the round ended by itself", "A round was stopped", Inconclusive, "operations or the server's stop took longer than a round may wait for them; what they would have taken is not known"},
+	Interrupted: {"the run was not interrupted", "The run was interrupted", Inconclusive, "what was measured until then is kept"},
 }
 
 // incidents turns what went wrong into findings.
@@ -68,10 +69,10 @@ func incidents(run *Run) []Finding {
 		}
 		rule, known := incidentRules[in.Kind]
 		if !known {
-			rule = incidentRule{"nothing unknown went wrong", Inconclusive, "this program does not know what such an incident means"}
+			rule = incidentRule{"nothing unknown went wrong", "Something unknown went wrong", Inconclusive, "this program does not know what such an incident means"}
 		}
-		f := Finding{Name: rule.name, Status: rule.status, Step: in.Step, Meaning: rule.meaning,
-			Reason: fmt.Sprintf("%s after %s: %s", in.Kind, in.At.Sub(run.Started).Round(100*time.Millisecond), in.Detail)}
+		f := Finding{Name: rule.name, Title: rule.title, Status: rule.status, Step: in.Step, Meaning: rule.meaning,
+			Reason: fmt.Sprintf("%s after %s: %s", in.word(), in.At.Sub(run.Started).Round(100*time.Millisecond), in.Detail)}
 		if in.Kind == Stalled || in.Kind == VolumeError {
 			f.Cause = incidentCause(run, in)
 		}
@@ -79,9 +80,17 @@ func incidents(run *Run) []Finding {
 	}
 	if run.Interrupted && !slices.ContainsFunc(run.Incidents, func(in Incident) bool { return in.Kind == Interrupted }) {
 		rule := incidentRules[Interrupted]
-		all = append(all, Finding{Name: rule.name, Status: rule.status, Reason: string(Interrupted), Meaning: rule.meaning})
+		all = append(all, Finding{Name: rule.name, Title: rule.title, Status: rule.status, Reason: string(Interrupted), Meaning: rule.meaning})
 	}
 	return all
+}
+
+// word is what happened, as a reason begins.
+func (in Incident) word() string {
+	if in.Kind == Cut {
+		return "stopped"
+	}
+	return string(in.Kind)
 }
 
 // sweptRule is the name of the finding that stands in a sweep for limits.
@@ -100,7 +109,7 @@ func swept(run *Run) []Finding {
 		}
 	}
 	with := float64(len(m.Cells) - len(without))
-	f := Finding{Name: sweptRule, Unit: measure.Count, Observed: &with, Status: Pass, Reason: "holds"}
+	f := Finding{Name: sweptRule, Unit: measure.Count, Observed: &with, Status: Pass, Reason: "met"}
 	if with == 0 || len(without) > 0 {
 		f.Status = Inconclusive
 		f.Reason = fmt.Sprintf("%d of %s have no data: %s", len(without), counted(len(m.Cells), "cell"), strings.Join(without[:min(maxTold, len(without))], ", "))
@@ -176,7 +185,7 @@ type standstill struct {
 
 func (s standstill) String() string {
 	begin := s.round.Add(time.Duration(s.begin * float64(time.Second)))
-	return fmt.Sprintf("%.1f s from %s on", s.end-s.begin, begin.UTC().Format("15:04:05.0 UTC"))
+	return fmt.Sprintf("%.1f s at %s", s.end-s.begin, begin.UTC().Format("15:04:05.0 UTC"))
 }
 
 // standstills joins stalls that overlap: operations of many writers wait for

@@ -89,6 +89,8 @@ type Step struct {
 	Variant     string            `json:"variant,omitempty"` // what tells it from its sisters
 	Labels      map[string]string `json:"labels,omitempty"`  // those that tell its measurements apart
 	Parameters  map[string]string `json:"parameters"`
+	Topic       string            `json:"topic,omitempty"` // what of a server it is about, such as elections
+	Asked       string            `json:"asked,omitempty"` // the parameters that matter, in words
 	Informative bool              `json:"informative,omitempty"`
 	Note        string            `json:"note,omitempty"` // whose slots these are
 	Rounds      int               `json:"rounds"`         // as planned; an extension may double them

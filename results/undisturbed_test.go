@@ -52,11 +52,11 @@ func TestJudgeDisturbed(t *testing.T) {
 		reason    string // a part of it
 	}{
 		{"slow while it was disturbed", disturbedRound(5, 10, 20*ms, 0, 0), Pass, false,
-			"holds; 900 of 3,000 operations are set aside: this machine withheld its processors for 0.54 s in 18 slices of the clock, and with them p99 is 20 ms"},
-		{"slow at other times, too", disturbedRound(5, 10, 20*ms, 20*ms, 10), Fail, false, "beyond the bound"},
-		{"slow throughout, on a machine that disturbs throughout", disturbedRound(0, 20, 100*ms, 100*ms, 1), Fail, false, "beyond the bound"},
+			"met; 900 of 3,000 operations are not counted: this process had no CPU for 0.54 s in 18 slices of 100 ms, and with them p99 is 20 ms"},
+		{"slow at other times, too", disturbedRound(5, 10, 20*ms, 20*ms, 10), Fail, false, "over the limit"},
+		{"slow throughout, on a machine that disturbs throughout", disturbedRound(0, 20, 100*ms, 100*ms, 1), Fail, false, "over the limit"},
 		{"disturbed throughout", disturbedRound(0, 20, 20*ms, 0, 0), Inconclusive, true, "this machine's CPU is to blame"},
-		{"slow for longer than was withheld", disturbedRound(5, 10, 200*ms, 0, 0), Fail, false, "beyond the bound"},
+		{"slow for longer than was withheld", disturbedRound(5, 10, 200*ms, 0, 0), Fail, false, "over the limit"},
 		{"slow for longer, but much was lost and nothing else was seen", starved(disturbedRound(5, 10, 200*ms, 0, 0)), Inconclusive, true, "this machine's CPU is to blame"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestUnseenWithheld(t *testing.T) {
 	for _, withheld := range []*measure.Withheld{nil, {Start: started, Width: .1, Seen: []string{"steal"}}} {
 		r := latencies(ops{1000, ms})
 		r.Context.Withheld = withheld
-		told := strings.Contains(strings.Join(Unseen(runOf(t, []measure.Round{r}, "disk.write p99 < 10ms")), "\n"), "when this machine withheld its processors")
+		told := strings.Contains(strings.Join(Unseen(runOf(t, []measure.Round{r}, "disk.write p99 < 10ms")), "\n"), "when this process had no CPU")
 		if told != (withheld == nil) {
 			t.Errorf("observed %v, and it is told: %v", withheld != nil, told)
 		}

@@ -13,19 +13,19 @@ func Unseen(run *Run) []string {
 		longer = "more --rounds in a longer --budget look"
 	}
 	unseen := []string{
-		fmt.Sprintf("credits, throttles or neighbours that show only after longer than the %v of this run: %s longer", took, longer),
-		"a power cut: a cache that acknowledges a flush and loses it looks healthy here (docs/limits.md)",
+		fmt.Sprintf("burst credits, throttles or neighbours that take longer than these %v to show (%s longer)", took, longer),
+		"a cache that loses acknowledged flushes in a power cut (docs/limits.md)",
 	}
 	if run.Volume.Device.Name == "" {
-		unseen = append(unseen, "what the device does: no block device of this volume is in /proc/diskstats, so a cause below the file system cannot be named")
+		unseen = append(unseen, "the device: no block device of this volume is in /proc/diskstats, so no cause below the file system can be named")
 	}
 	if !run.observedWithheld() {
-		unseen = append(unseen, "when this machine withheld its processors: rounds of this run have no such figures, so nothing that is slow is excused by it")
+		unseen = append(unseen, "when this process had no CPU: the run has no such figures, so they excuse no slow operation")
 	}
 	if run.Raft != nil {
-		return append(unseen, "the network between servers: those of the Raft groups were processes of one machine, and shared its processors")
+		return append(unseen, "the network between servers: the three servers of the Raft groups ran on this machine and shared its CPUs")
 	}
-	return append(unseen, "the Raft layer above the disk: elections and proposals are driven through nats-server's own disk code, without its network")
+	return append(unseen, "a real Raft group: this run drove nats-server's own disk code alone")
 }
 
 // observedWithheld says whether every round with latencies knows when the machine

@@ -42,18 +42,22 @@ func (s Status) weight() int { return slices.Index(byWeight, s) }
 
 // Finding is a limit held against one measurement, or a rule about the run.
 type Finding struct {
-	Name   string          `json:"name"` // the limit's text, or the rule's name
+	Name   string          `json:"name"`            // the limit's text, or the rule's name
+	Title  string          `json:"title,omitempty"` // what a person reads in the name's place
+	Topic  string          `json:"topic,omitempty"` // what of a server it is about, such as elections
 	Limit  *profiles.Limit `json:"limit,omitempty"`
 	Status Status          `json:"status"`
 	// Undecided says that there was data, and not enough of it: another look could
 	// decide. A limit at level warn that is undecided is a warning, the worst that it
 	// could have become, whether too little data or the machine's own trouble left it so.
-	Undecided bool              `json:"undecided,omitempty"`
-	Step      string            `json:"step,omitempty"` // its title
-	Labels    map[string]string `json:"labels,omitempty"`
-	Asked     string            `json:"asked,omitempty"` // the workload that the figure was found at
-	Unit      measure.Unit      `json:"unit,omitempty"`
-	Observed  *float64          `json:"observed,omitempty"` // base unit
+	Undecided bool `json:"undecided,omitempty"`
+	// NoData says that the run ended before anything was measured for the limit.
+	NoData   bool              `json:"no_data,omitempty"`
+	Step     string            `json:"step,omitempty"` // its title
+	Labels   map[string]string `json:"labels,omitempty"`
+	Asked    string            `json:"asked,omitempty"` // the workload that the figure was found at
+	Unit     measure.Unit      `json:"unit,omitempty"`
+	Observed *float64          `json:"observed,omitempty"` // base unit
 	// AtLeast says that the observed value is a lower bound: it was cut.
 	AtLeast bool `json:"at_least,omitempty"`
 	// Low and High are the interval of the observed value (97.5 % a side).
@@ -65,7 +69,9 @@ type Finding struct {
 	// rests on; it is 0 for statistics over rounds.
 	Effective float64      `json:"effective,omitempty"`
 	Cause     *cause.Cause `json:"cause,omitempty"`
-	Reason    string       `json:"reason"`
+	// Log are lines that nats-servers logged meanwhile, the gravest first.
+	Log    []string `json:"log,omitempty"`
+	Reason string   `json:"reason"`
 	// Meaning is what it means for NATS.
 	Meaning string `json:"meaning,omitempty"`
 }
@@ -95,6 +101,8 @@ type Verdict struct {
 	Informative []Finding `json:"informative,omitempty"`
 	// Skipped are the limits that were not judged.
 	Skipped []string `json:"skipped,omitempty"`
+	// Carries are the profile's figures: what the volume carries, in plain numbers.
+	Carries []Carried `json:"carries,omitempty"`
 	// FirstTouch is what was slower in the first round than later. It changes no
 	// status.
 	FirstTouch []FirstTouch `json:"first_touch,omitempty"`

@@ -280,9 +280,9 @@ func (f *checkFlags) slotsOf(req *engine.Request, config *natsfs.Config) error {
 	case req.Server.Program != "":
 		return ownSlots(req)
 	case req.Profile.Workload.Slots > 0:
-		req.Slots.Source = "the profile's; --server-version, --nats-config or --max-concurrent-io name another server"
+		req.Slots.Source = "the profile's; see --server-version"
 	default:
-		req.Slots.Source = "today's default; --server-version, --nats-config or --max-concurrent-io name another server"
+		req.Slots.Source = "today's default; see --server-version"
 	}
 	return nil
 }

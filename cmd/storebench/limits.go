@@ -42,7 +42,7 @@ func withLimit(all []profiles.Limit, limit profiles.Limit) []profiles.Limit {
 	if at < 0 {
 		return append(all, limit)
 	}
-	limit.Why = all[at].Why
+	limit.Why, limit.Title = all[at].Why, all[at].Title
 	all[at] = limit
 	rest := slices.DeleteFunc(all[at+1:], same)
 	return all[:at+1+len(rest)]

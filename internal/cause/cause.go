@@ -127,7 +127,7 @@ func maybeCPU(c Case) (Cause, bool) {
 	if c.Kind == Lost || lost < CPUMuch || c.Kind == Longest && !every(c.Rounds, c.withinLost) {
 		return Cause{}, false
 	}
-	return Cause{CPU, append([]string{fmt.Sprintf("this machine kept its processors from us %.0f %% of the time, and nothing else was seen", 100*lost)}, seen(c)...)}, true
+	return Cause{CPU, append([]string{fmt.Sprintf("this machine was short of CPU %.0f %% of the time, and nothing else was seen", 100*lost)}, seen(c)...)}, true
 }
 
 // lost is the mean share of the processors that rounds lost.
@@ -179,7 +179,7 @@ func slots(c Case) (Cause, bool) {
 	}
 	evidence := []string{fmt.Sprintf("%.0f %% of the operations' time was spent waiting for one of %d slots, the longest wait took %s", 100*min(1, waited/total), n, seconds(longest))}
 	if stuck > 0 {
-		evidence = append(evidence, fmt.Sprintf("%d operations were still waiting for a slot when the round was cut", stuck))
+		evidence = append(evidence, fmt.Sprintf("%d operations were still waiting for a slot when the round was stopped", stuck))
 	}
 	return Cause{Slots, evidence}, true
 }
@@ -240,7 +240,7 @@ func (c Case) keptIfGivenBack() bool {
 func (c Case) withheld() (evidence []string) {
 	if c.Kind == Share {
 		a := c.Undisturbed.Aside
-		return []string{fmt.Sprintf("this machine withheld its processors for %.2f s in %d slices of the clock, in which %d of %d operations ended; the others do not show that the bound is broken",
+		return []string{fmt.Sprintf("this process had no CPU for %.2f s in %d slices of 100 ms, in which %d of %d operations ended; the others do not show that the limit is broken",
 			a.Seconds, a.Slices, a.Operations, a.Of)}
 	}
 	seconds, slices, elapsed, longest := 0.0, 0, 0.0, 0.0
@@ -249,7 +249,7 @@ func (c Case) withheld() (evidence []string) {
 		seconds, slices, elapsed = seconds+s, slices+n, elapsed+r.Elapsed
 		longest = max(longest, r.GivenBack(c.Bound))
 	}
-	return []string{fmt.Sprintf("this machine withheld its processors from this process for %.2f s of %.2f s, in %d slices of 100 ms; without what was withheld at the same moment the longest operation would have taken %.0f ms",
+	return []string{fmt.Sprintf("this process had no CPU for %.2f s of %.2f s, in %d slices of 100 ms; without that the longest operation would have taken %.0f ms",
 		seconds, elapsed, slices, 1e3*longest)}
 }
 
@@ -345,7 +345,7 @@ func device(c Case) (Cause, bool) {
 		{"read", func(d measure.Device) float64 { return d.ReadSeconds }},
 	} {
 		if took := mean(c, deviceOf(kind.of)); took > 0 {
-			evidence = append(evidence, fmt.Sprintf("a %s took %s in the mean", kind.name, seconds(took)))
+			evidence = append(evidence, fmt.Sprintf("a %s took %s on average", kind.name, seconds(took)))
 		}
 	}
 	return Cause{Device, evidence}, true

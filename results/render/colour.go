@@ -5,13 +5,15 @@ import (
 	"strings"
 )
 
-// The places where a text names a status: a cell of the table of limits, the
-// head of an explanation, the verdict, the outcome of a comparison. Colour is a coat on the finished
-// text, so that a terminal and a file hold the same words in the same columns.
+// The places where a text names a status: a row of what does not hold, a cell of the table
+// of limits, the head of an explanation, the verdict, the outcome of a comparison. Colour is
+// a coat on the finished text, so that a terminal and a file hold the same words in the same
+// columns.
 var statusPlaces = []*regexp.Regexp{
+	regexp.MustCompile(`(?m)^(  )(pass|warn|fail|inconclusive)((?:, undecided)?  .*)$`),
 	regexp.MustCompile(`(?m)^(  \S.*  )(pass|warn|fail|inconclusive)((?:, undecided)?(?:  .*)?)$`),
 	regexp.MustCompile(`(?m)^()(PASS|WARN|FAIL|INCONCLUSIVE)((?:, UNDECIDED)?  .*)$`),
-	regexp.MustCompile(`(?m)^((?:VERDICT|RESULT )   (?:PARTIAL )?)(PASS|WARN|FAIL|INCONCLUSIVE)(:.*)$`),
+	regexp.MustCompile(`(?m)^((?:(?:VERDICT|RESULT )   )?(?:PARTIAL )?)(PASS|WARN|FAIL|INCONCLUSIVE)(:.*)$`),
 	regexp.MustCompile(`(?m)^(  \S.*  )(better|worse|REGRESSION)()$`),
 }
 

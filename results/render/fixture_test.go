@@ -56,14 +56,21 @@ func healthy(t testing.TB) *results.Run {
 		Budget: 15,
 		Slots:  results.Slots{Judged: []int{4096}, Source: "the default of nats-server 2.15.2"},
 	}
-	addStep(run, results.Step{Name: "raw-sync", Probe: "raw-sync", Parameters: map[string]string{"size": "2300B", "concurrency": "1"}},
+	addStep(run, results.Step{Name: "raw-sync", Probe: "raw-sync", Topic: "device", Asked: "writes of 2,300 B, 1 writer", Parameters: map[string]string{"size": "2300B", "concurrency": "1"}},
 		latency("fdatasync", 500*time.Microsecond, 800*time.Microsecond, 1000), number("throughput", measure.BytesPerSecond, 210<<20, 190<<20, 205<<20))
-	addStep(run, storm("election-storm", "4096"), latency("election", 300*time.Millisecond, 350*time.Millisecond, 2000), number("drain", measure.Seconds, .41, .38, .402))
+	addStep(run, storm("election-storm", "4096"), latency("election", 300*time.Millisecond, 350*time.Millisecond, 2000), number("drain", measure.Seconds, .41, .38, .402), number("groups_elected", measure.Count, 19000, 21000, 20000))
 	run.Profile.Limits = []profiles.Limit{
 		limit(t, "term-vote.election max < 4s", profiles.LevelFail, "A group that is not done within 4 s stands for election again."),
 		limit(t, "raw-sync.fdatasync max < 2s", profiles.LevelFail, "A flush that hangs holds all who wait for its lock."),
 		limit(t, "raw-sync.fdatasync rate > 500/s", profiles.LevelFail, "The workload's own rate."),
 		limit(t, "raw-sync.fdatasync p99 < 10ms", profiles.LevelWarn, "A rule of thumb for any Raft log."),
+	}
+	for i, title := range []string{"Election storm of {groups} Raft groups", "Longest flush (fdatasync), {concurrency} at once", "", "Flush (fdatasync), p99"} {
+		run.Profile.Limits[i].Title = title // the third has none of its own
+	}
+	run.Profile.Figures = []profiles.Figure{
+		figureOf(t, "raw-sync.fdatasync rate", "Flushes a second", ""),
+		figureOf(t, "term-vote.groups_elected value", "Raft groups elected within {bound}", "raft-groups"),
 	}
 	return run
 }
@@ -85,7 +92,8 @@ func sick(t testing.TB) *results.Run {
 	cut.Elapsed = 4
 	cut.Context = measure.Context{Device: device, Slots: &measure.SlotWaits{Slots: 6, Waiters: 1294, Waits: 694, Seconds: 1380, Max: 3.87}}
 	run.Measurements[2].Rounds, run.Measurements[2].Labels = []measure.Round{cut}, run.Steps[1].Labels
-	run.Measurements = run.Measurements[:3]
+	run.Measurements = append(run.Measurements[:3:3], number("groups_elected", measure.Count, 700))
+	run.Measurements[3].Step, run.Measurements[3].Probe, run.Measurements[3].Labels = "election-storm", "term-vote", run.Steps[1].Labels
 	return run
 }
 
@@ -223,6 +231,7 @@ func whole(t testing.TB, text string) int {
 func sweepRun(t testing.TB, axes []results.Axis, rounds func(at map[string]string) []measure.Round) *results.Run {
 	run := healthy(t)
 	run.Steps, run.Measurements, run.Profile.Limits, run.Slots = nil, nil, nil, results.Slots{}
+	run.Profile.Figures = nil
 	run.Sweep = &results.Sweep{Probe: "term-vote", Axes: axes, Metric: "election"}
 	set := map[string]string{}
 	for _, axis := range axes {
@@ -266,7 +275,8 @@ func odd(t testing.TB) *results.Run {
 func storm(name, slots string) results.Step {
 	return results.Step{
 		Name: name, Probe: "term-vote", Labels: map[string]string{"max-concurrent-io": slots},
-		Parameters: map[string]string{"mode": "storm", "groups": "2000", "role": "voter", "max-concurrent-io": slots},
+		Topic: "elections", Asked: "2,000 Raft groups, each a voter, " + measure.Readable(slots) + " I/O slots",
+		Parameters: map[string]string{"mode": "storm", "groups": "2000", "role": "voter", "bound": "4s", "max-concurrent-io": slots},
 	}
 }
 
@@ -320,4 +330,14 @@ func limit(t testing.TB, text string, level profiles.Level, why string) profiles
 	}
 	l.Level, l.Why = level, why
 	return l
+}
+
+func figureOf(t testing.TB, text, title, asked string) profiles.Figure {
+	t.Helper()
+	f, err := profiles.ParseFigure(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Title, f.Asked = title, asked
+	return f
 }

@@ -175,20 +175,29 @@ func TestColour(t *testing.T) {
 				continue // it has no verdict
 			}
 			word := strings.ToUpper(report.Verdict.Status.String())
-			if report.Run.Sweep != nil {
-				continue // it has no table of limits, and its last line is no verdict
-			}
 			if !strings.Contains(coloured, statusColours[strings.ToLower(word)]+word+plainAgain+":") {
 				t.Errorf("%s: the verdict has no colour:\n%s", fixture.name, coloured)
 			}
-			if report.Detail != Brief {
-				checkCells(t, coloured, report.Verdict.Findings)
-			}
+			checkCells(t, coloured, rowsWithStatus(report))
 		}
 	}
 }
 
-// checkCells counts the coloured cells of the table of limits.
+// rowsWithStatus are the findings that a text has a row for: what does not hold, unless a
+// sentence names it, and in full all limits.
+func rowsWithStatus(r Report) (rows []results.Finding) {
+	for _, t := range tell(r).troubles {
+		if !t.listed {
+			rows = append(rows, t.rows()...)
+		}
+	}
+	if r.Detail == Full {
+		rows = append(rows, r.Verdict.Findings...)
+	}
+	return rows
+}
+
+// checkCells counts the coloured cells of rows.
 func checkCells(t *testing.T, text string, findings []results.Finding) {
 	t.Helper()
 	want := map[results.Status]int{}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"math"
+	"slices"
 	"strings"
 
 	"storebench/internal/measure"
@@ -55,12 +55,18 @@ func newShell(title string, v htmlVerdict, styles ...string) (htmlShell, error) 
 // which escapes it.
 type htmlReport struct {
 	htmlShell
-	Failures []htmlFinding
-	Cards    []htmlCards
+	Counts   string
+	Target   []htmlLine
+	Troubles []htmlTrouble
+	Edge     []htmlLimit // of all limits, the least headroom first
+	Carries  *htmlTable
+	Topics   []htmlTopic
+	NoLimit  bool
 	Skipped  []string
 	Matrices []htmlMatrix
 	Found    []string // by a sweep
 	Steps    []htmlStep
+	Others   []htmlStep // those that are far from every limit
 	Memory   *htmlTable
 	Facts    []htmlLine
 	Notes    []string
@@ -73,33 +79,11 @@ type htmlReport struct {
 // htmlLine is a line for a template, which sees only what is exported.
 type htmlLine struct{ Name, Value string }
 
-type htmlFinding struct {
-	Class, Status, Name string
-	Lines               []htmlLine
-}
-
 // htmlTable is a table whose first column names the rows.
 type htmlTable struct {
 	Caption string
 	Header  []string
 	Rows    [][]string
-}
-
-type htmlCards struct {
-	Heading  string
-	Findings []htmlCard
-}
-
-type htmlCard struct {
-	Class, Status, Name      string
-	Observed, Interval, Note string
-	Headroom                 *htmlHeadroom
-}
-
-// htmlHeadroom is the headroom as text and as the width of a bar in per cent.
-type htmlHeadroom struct {
-	Text  string
-	Width int
 }
 
 func renderHTML(w io.Writer, r Report) error {
@@ -123,19 +107,21 @@ func newHTMLReport(r Report) (*htmlReport, error) {
 	run := r.Run
 	shell, err := newShell(
 		fmt.Sprintf("storebench: %s, %s", headWord(r), run.Volume.Path),
-		htmlVerdict{r.Verdict.Status.String(), headWord(r), capital(sentence(r)) + tally(r.Verdict) + "."},
+		htmlVerdict{r.Verdict.Status.String(), headWord(r), capital(sentence(r)) + "."},
 		"uplot/uPlot.min.css", "style.css")
 	if err != nil {
 		return nil, err
 	}
+	told := tell(r)
 	page := &htmlReport{
-		htmlShell: shell, Cards: htmlLimits(r), Skipped: r.Verdict.Skipped,
-		Matrices: htmlMatrices(run), Found: findingsOfSweep(r), Memory: memoryTable(run), Facts: htmlLines(factLines(run)), Notes: caveats(r), Unseen: results.Unseen(run),
+		htmlShell: shell, Counts: countWords(r.Verdict.Findings), Target: htmlLines(targetLines(run)),
+		Edge: htmlEdge(told), Carries: carriesTable(r), Topics: htmlTopics(r, told), NoLimit: len(r.Verdict.Findings) == 0 && run.Sweep == nil, Skipped: r.Verdict.Skipped,
+		Matrices: htmlMatrices(run), Found: findingsOfSweep(r), Memory: memoryTable(run), Facts: htmlLines(runLines(run)), Notes: caveats(r), Unseen: results.Unseen(run),
 	}
-	for _, f := range withStatus(r.Verdict.Findings, results.Fail, results.Inconclusive, results.Warn) {
-		page.Failures = append(page.Failures, htmlFinding{f.Status.String(), f.Word(), f.Name, htmlLines(findingLines(f))})
+	for _, t := range told.troubles {
+		page.Troubles = append(page.Troubles, newTrouble(t))
 	}
-	page.Steps, page.Charts = htmlSteps(run)
+	page.Steps, page.Others, page.Charts = htmlSteps(r, told)
 	if len(page.Charts) > 0 {
 		err = page.addScripts()
 	}
@@ -170,52 +156,12 @@ func htmlLines(lines []line) []htmlLine {
 	return all
 }
 
-// htmlLimits is a card a limit, below the step that it was held against; what
-// changes nothing in the verdict stands last.
-func htmlLimits(r Report) []htmlCards {
-	var all []htmlCards
-	for _, group := range byStep(r.Verdict.Findings) {
-		cards := htmlCards{Heading: heading(group)}
-		for _, f := range group {
-			cards.Findings = append(cards.Findings, newCard(f, ""))
-		}
-		all = append(all, cards)
-	}
-	for _, group := range byStep(r.Verdict.Informative) {
-		cards := htmlCards{Heading: heading(group) + " (for information)"}
-		for _, f := range group {
-			note := "This changes nothing in the verdict."
-			if whose := r.Run.StepNote(f.Step); whose != "" {
-				note += " " + whose
-			}
-			cards.Findings = append(cards.Findings, newCard(f, note))
-		}
-		all = append(all, cards)
-	}
-	return all
-}
-
-func newCard(f results.Finding, note string) htmlCard {
-	c := htmlCard{Class: f.Status.String(), Status: f.Word(), Name: f.Name, Observed: observed(f), Interval: interval(f), Note: note}
-	if f.Headroom != nil {
-		c.Headroom = &htmlHeadroom{headroom(f), headroomWidth(*f.Headroom)}
-	}
-	return c
-}
-
-// headroomWidth is how far a bar reaches that goes from 0.1 to 1,000 times by
-// powers of ten; the bound, at 1, is at a quarter of it.
-func headroomWidth(x float64) int {
-	const decades, below = 4, 1
-	return int(math.Round(100 * min(1, max(0, (math.Log10(x)+below)/decades))))
-}
-
 // memoryTable is the peak memory of each step, nil where nothing is known.
 func memoryTable(run *results.Run) *htmlTable {
 	t := &htmlTable{Caption: "Peak memory of a worker", Header: []string{"step", "asked", "peak memory"}}
 	for _, s := range run.Steps {
 		if s.Peak > 0 {
-			t.Rows = append(t.Rows, []string{s.Title(), s.Asked(), bytesOf(float64(s.Peak))})
+			t.Rows = append(t.Rows, []string{s.Title(), s.Asked, bytesOf(float64(s.Peak))})
 		}
 	}
 	if len(t.Rows) == 0 {
@@ -243,29 +189,49 @@ type htmlChart struct {
 	Table   htmlTable
 }
 
-// htmlSteps are the steps in their order, and the data of their charts.
-func htmlSteps(run *results.Run) ([]htmlStep, []chart) {
-	var steps []htmlStep
-	var charts []chart
-	for _, group := range measuredSteps(run) {
-		step := run.StepOf(group[0])
-		s := htmlStep{Title: step.Title(), Asked: strings.TrimPrefix(stepLine(step, len(group[0].Rounds)), step.Title()+": "), Figures: figureTable(step, group)}
-		lines := latencyLines(step, group)
-		for _, l := range lines {
-			s.Legend = append(s.Legend, l.label)
+// htmlSteps are the steps, and the data of their charts: first those with a limit that is
+// not kept or among the closest to it, then the others.
+func htmlSteps(r Report, told story) (steps, others []htmlStep, charts []chart) {
+	for _, group := range measuredSteps(r.Run) {
+		s := newStep(r.Run, group, &charts)
+		if r.Run.Sweep != nil || told.matters(s.Title) {
+			steps = append(steps, s)
+		} else {
+			others = append(others, s)
 		}
-		if len(lines) > 0 {
-			over := timeChart(run, lines, group)
-			s.Marks = marksOf(over)
-			for _, c := range []chart{percentileChart(lines), over} {
-				c.caption += ", " + step.Title()
-				s.Charts = append(s.Charts, htmlChart{len(charts), c.caption, c.table()})
-				charts = append(charts, c)
-			}
-		}
-		steps = append(steps, s)
 	}
-	return steps, charts
+	if len(steps) == 0 {
+		return others, nil, charts
+	}
+	return steps, others, charts
+}
+
+// matters says whether a step has a limit that is not kept, or among the closest to it.
+func (s story) matters(step string) bool {
+	of := func(f results.Finding) bool { return f.Step == step }
+	return slices.ContainsFunc(s.edge, of) ||
+		slices.ContainsFunc(s.troubles, func(t trouble) bool { return slices.ContainsFunc(t.findings, of) })
+}
+
+// newStep is a step of the page; its charts go behind those that are there.
+func newStep(run *results.Run, group []measure.Measurement, charts *[]chart) htmlStep {
+	step := run.StepOf(group[0])
+	s := htmlStep{Title: step.Title(), Asked: strings.TrimPrefix(stepLine(step, len(group[0].Rounds)), step.Title()+": "), Figures: figureTable(step, group)}
+	lines := latencyLines(step, group)
+	for _, l := range lines {
+		s.Legend = append(s.Legend, l.label)
+	}
+	if len(lines) == 0 {
+		return s
+	}
+	over := timeChart(run, lines, group)
+	s.Marks = marksOf(over)
+	for _, c := range []chart{percentileChart(lines), over} {
+		c.caption += ", " + step.Title()
+		s.Charts = append(s.Charts, htmlChart{len(*charts), c.caption, c.table()})
+		*charts = append(*charts, c)
+	}
+	return s
 }
 
 // measuredSteps are the measurements of each step, in the order of the steps.

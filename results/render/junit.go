@@ -127,7 +127,7 @@ func shortly(f results.Finding) string {
 		words[0] = "observed " + strings.TrimSpace(observed(f)+" "+bracketed(interval(f)))
 	}
 	if f.Limit != nil {
-		words = append(words, fmt.Sprintf("bound %s %s %s", f.Limit.Stat, f.Limit.Op, figure(&f.Limit.Bound, f.Unit)))
+		words = append(words, fmt.Sprintf("limit %s %s", f.Limit.Stat, bound(f)))
 	}
 	if f.Cause != nil {
 		words = append(words, "cause "+string(f.Cause.Name))
@@ -138,6 +138,7 @@ func shortly(f results.Finding) string {
 // explained is all that is known of a finding, a line each.
 func explained(f results.Finding) string {
 	var out strings.Builder
+	fmt.Fprintln(&out, titleOf(f))
 	for _, line := range findingLines(f) {
 		fmt.Fprintf(&out, "%s: %s\n", line.name, line.value)
 	}

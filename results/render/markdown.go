@@ -15,12 +15,18 @@ var _ = register(Format{Name: "markdown", Ext: ".md", Summary: "for a CI summary
 // renderMarkdown writes the verdict first, and folds what few will read.
 func renderMarkdown(w io.Writer, r Report) error {
 	var out bytes.Buffer
-	fmt.Fprintf(&out, "## storebench: %s\n\n%s%s.\n", headWord(r), plain(capital(sentence(r))), tally(r.Verdict))
-	markdownMatrices(&out, r)
-	markdownLimits(&out, r)
-	for _, f := range withStatus(r.Verdict.Findings, results.Fail, results.Inconclusive, results.Warn) {
-		markdownFinding(&out, f)
+	fmt.Fprintf(&out, "## storebench: %s\n\n%s%s.\n", headWord(r), plain(capital(sentence(r))), plain(tally(r.Verdict)))
+	s := tell(r)
+	for _, t := range s.troubles {
+		markdownTrouble(&out, t)
 	}
+	markdownMatrices(&out, r)
+	if len(s.edge) > 0 {
+		fmt.Fprint(&out, "\n**Met, with the least headroom**\n")
+		markdownFindings(&out, s.edge)
+	}
+	markdownCarries(&out, r)
+	markdownLimits(&out, r, s)
 	markdownList(&out, "Limits that were not judged, because their steps were left out", r.Verdict.Skipped)
 	markdownFacts(&out, r)
 	markdownMeasured(&out, r)
@@ -30,23 +36,57 @@ func renderMarkdown(w io.Writer, r Report) error {
 	return err
 }
 
-func markdownLimits(w io.Writer, r Report) {
+// markdownTrouble is what does not hold for one reason.
+func markdownTrouble(w io.Writer, t trouble) {
+	fmt.Fprintf(w, "\n**%s** %s\n", strings.ToUpper(t.worst().Word()), plain(t.heading))
+	if !t.listed {
+		markdownFindings(w, t.rows())
+	}
+	fmt.Fprintln(w)
+	for _, f := range t.rows() {
+		if reason := reasonOf(t, f); reason != "" && !t.listed {
+			fmt.Fprintf(w, "- %s: %s\n", plain(titleOf(f)), plain(reason))
+		}
+	}
+	for _, line := range t.lines() {
+		fmt.Fprintf(w, "- %s: %s\n", line.name, plain(line.value))
+	}
+}
+
+// markdownFindings is a row a finding.
+func markdownFindings(w io.Writer, findings []results.Finding) {
+	t := newMarkdownTable("status", "what", "observed", "95 % CI", "limit", "headroom", "as --limit takes it")
+	for _, f := range findings {
+		t.row(strong(f), plain(titleOf(f)), plain(observed(f)), plain(interval(f)), plain(bound(f)), plain(margin(f)), code(limitText(f)))
+	}
+	t.write(w)
+}
+
+func markdownCarries(w io.Writer, r Report) {
+	if len(r.Verdict.Carries) == 0 {
+		return
+	}
+	t := newMarkdownTable("what this volume carries", "measured", "asked")
+	for _, c := range r.Verdict.Carries {
+		t.row(plain(c.Title), plain(carried(c)), plain(asked(c)))
+	}
+	t.write(w)
+}
+
+// markdownLimits are all limits by what of a server they are about.
+func markdownLimits(w io.Writer, r Report, s story) {
 	if len(r.Verdict.Findings) == 0 {
 		if r.Run.Sweep == nil {
 			fmt.Fprint(w, "\nNo limit was judged.\n")
 		}
 		return
 	}
-	t := newMarkdownTable("status", "limit", "at", "observed", "within (95 %)", "headroom")
-	for _, group := range byStep(r.Verdict.Findings) {
-		for _, f := range group {
-			t.row(strong(f), code(f.Name), plain(where(f)), plain(observed(f)), plain(interval(f)), plain(headroom(f)))
-		}
+	for _, t := range s.topics {
+		fold(w, plain(t.name)+": "+countWords(t.findings), func() { markdownFindings(w, t.findings) })
 	}
-	for _, f := range r.Verdict.Informative {
-		t.row("("+f.Status.String()+", for information)", code(f.Name), plain(where(f)), plain(observed(f)), plain(interval(f)), plain(headroom(f)))
+	if len(r.Verdict.Informative) > 0 {
+		fold(w, "for information", func() { markdownFindings(w, r.Verdict.Informative) })
 	}
-	t.write(w)
 }
 
 // strong makes what does not hold stand out.
@@ -55,13 +95,6 @@ func strong(f results.Finding) string {
 		return f.Word()
 	}
 	return "**" + f.Word() + "**"
-}
-
-func markdownFinding(w io.Writer, f results.Finding) {
-	fmt.Fprintf(w, "\n**%s** %s\n\n", strings.ToUpper(f.Word()), code(f.Name))
-	for _, line := range findingLines(f) {
-		fmt.Fprintf(w, "- %s: %s\n", line.name, plain(line.value))
-	}
 }
 
 func markdownFacts(w io.Writer, r Report) {

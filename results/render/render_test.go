@@ -138,7 +138,7 @@ func TestTextWidth(t *testing.T) {
 			lines := strings.Split(strings.TrimSuffix(string(got), "\n"), "\n")
 			verdict := 0
 			for i, line := range lines {
-				if n := utf8.RuneCountInString(line); n > 120 {
+				if n := utf8.RuneCountInString(line); n > 125 {
 					t.Errorf("line %d has %d columns: %s", i+1, n, line)
 				}
 				if strings.TrimRight(line, " \t") != line {
@@ -195,7 +195,7 @@ func TestJSONReadsBack(t *testing.T) {
 // a figure was bad.
 func TestWarnSentence(t *testing.T) {
 	for undecided, want := range map[bool]string{
-		false: "qualified for profile small, outside of what a healthy node shows",
+		false: "qualified for profile small, with warnings: slower than a healthy node",
 		true:  "qualified for profile small; 1 warning limit could not be decided",
 	} {
 		f := results.Finding{Status: results.Warn, Undecided: undecided}

@@ -13,11 +13,12 @@ import (
 // column too wide.
 type sheet struct {
 	table table.Writer
+	head  int // lines above the rows
 	rows  int
 	free  map[int][]string // lines before the row of that number
 }
 
-// newSheet returns a sheet with the first column and the ones beside it.
+// newSheet returns a sheet with the heads of its columns; without any it has none.
 func newSheet(header ...any) *sheet {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
@@ -25,8 +26,12 @@ func newSheet(header ...any) *sheet {
 	t.Style().Box.PaddingLeft = ""
 	t.Style().Box.PaddingRight = "  "
 	t.Style().Format.Header = text.FormatDefault
-	t.AppendHeader(header)
-	return &sheet{table: t, free: map[int][]string{}}
+	s := &sheet{table: t, free: map[int][]string{}}
+	if len(header) > 0 {
+		t.AppendHeader(header)
+		s.head = 2 // lines: the header and the rule below it
+	}
+	return s
 }
 
 // alignRight aligns columns to the right; the first is number 1.
@@ -55,13 +60,14 @@ func (s *sheet) line(indent, body string) {
 	s.free[s.rows] = append(s.free[s.rows], folded.String())
 }
 
-// write writes the sheet after an empty line.
+// write writes the sheet, one with a head after an empty line.
 func (s *sheet) write(w io.Writer) {
-	const head = 2 // lines: the header and the rule below it
-	fmt.Fprintln(w)
+	if s.head > 0 {
+		fmt.Fprintln(w)
+	}
 	for i, line := range strings.Split(s.table.Render(), "\n") {
-		if i >= head {
-			s.writeFree(w, i-head)
+		if i >= s.head {
+			s.writeFree(w, i-s.head)
 		}
 		fmt.Fprintln(w, strings.TrimRight(line, " "))
 	}

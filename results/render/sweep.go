@@ -15,9 +15,9 @@ import (
 // sweepParts are what each level of detail tells of a sweep. What it found
 // stands last, where a terminal shows it.
 var sweepParts = map[Detail][]func(io.Writer, Report){
-	Brief: {writeFailures, writeKnees, writeSlots, writeSwept},
-	Usual: {writeHead, writeMatrix, writeAskedLimits, writeNotes, writeUnseen, writeFailures, writeKnees, writeSlots, writeSwept},
-	Full:  {writeHead, writeMeasured, writeRounds, writeMatrix, writeAskedLimits, writeNotes, writeUnseen, writePasses, writeFailures, writeKnees, writeSlots, writeSwept},
+	Brief: {writeTroubles, writeKnees, writeSlots, writeSwept},
+	Usual: {writeHead, writeMatrix, writeAskedLimits, writeNotes, writeUnseen, writeTroubles, writeKnees, writeSlots, writeSwept},
+	Full:  {writeHead, writeMeasured, writeRounds, writeMatrix, writeAskedLimits, writeNotes, writeUnseen, writeFindings, writeTroubles, writeKnees, writeSlots, writeSwept},
 }
 
 // sweptWords say what was varied and what was not.
@@ -216,7 +216,7 @@ func writeKnees(w io.Writer, r Report) {
 		if len(group) > 1 {
 			reason = placeWords(k.At) + ": " + reason
 		}
-		paragraph(w, "", strings.Repeat(" ", len("knee      ")), reason)
+		paragraph(w, "", strings.Repeat(" ", len("knee        ")), reason)
 	}
 }
 
@@ -289,11 +289,11 @@ func writeSlots(w io.Writer, r Report) {
 		return
 	}
 	if found.Line == "" {
-		paragraph(w, "\n", "slots     ", "no value can be recommended: "+found.Reason+". More --rounds or a longer --duration may tell, and so may a quieter machine.")
+		paragraph(w, "\n", "slots       ", "no value can be recommended: "+found.Reason+". More --rounds or a longer --duration may tell, and so may a quieter machine.")
 		return
 	}
-	fmt.Fprintf(w, "\nslots     the smallest max_concurrent_io within 5 %% of the best, for nats.conf (nats-server 2.12.14, 2.14.4 and later):\n\n    %s\n\n", found.Line)
-	paragraph(w, "", strings.Repeat(" ", len("slots     ")), found.Reason)
+	fmt.Fprintf(w, "\nslots       the smallest max_concurrent_io within 5 %% of the best, for nats.conf (nats-server 2.12.14, 2.14.4 and later):\n\n    %s\n\n", found.Line)
+	paragraph(w, "", strings.Repeat(" ", len("slots       ")), found.Reason)
 }
 
 // writeSwept is the last line: whether the matrix is whole. It is no verdict on
@@ -303,7 +303,7 @@ func writeSwept(w io.Writer, r Report) {
 	if r.Verdict.Status != results.Pass {
 		said += ", as told above"
 	}
-	paragraph(w, "\n", "SWEEP     ", said+". "+sweepNote)
+	paragraph(w, "\n", "SWEEP       ", said+". "+sweepNote)
 }
 
 const sweepNote = "It shows where this volume saturates; whether it sustains a workload, storebench check tells."

@@ -85,11 +85,11 @@ var (
 // in the run as an incident. Run removes what it wrote, also when ctx ends,
 // and returns within the budget and a few seconds whatever the volume does.
 func Run(ctx context.Context, req Request) (*results.Run, error) {
-	plan, limits, err := req.prepare()
+	plan, profile, err := req.prepare()
 	if err != nil {
 		return nil, err
 	}
-	e := newEngine(req, plan, limits)
+	e := newEngine(req, plan, profile)
 	var stalled stalledError
 	err = e.open(ctx)
 	switch {
@@ -118,22 +118,29 @@ func (e *engine) open(ctx context.Context) error {
 	return e.lock(ctx)
 }
 
-// prepare checks what is asked and plans it. A sweep's profile takes the place of
-// the one that it was given, whose workload it keeps.
-func (req *Request) prepare() (*plan, []profiles.Limit, error) {
+// prepare checks what is asked and plans it. It returns the profile with what its limits
+// and figures left out. A sweep's profile takes the place of the one that it was given,
+// whose workload it keeps.
+func (req *Request) prepare() (*plan, profiles.Profile, error) {
 	if req.Sweep != nil {
 		plan, err := planSweep(&req.Options)
-		return plan, []profiles.Limit{}, err
+		full := *req.Profile
+		full.Limits = []profiles.Limit{}
+		return plan, full, err
 	}
 	if err := req.Profile.Validate(); err != nil {
-		return nil, nil, usagef("profile %s: %w", req.Profile.Name, err)
+		return nil, profiles.Profile{}, usagef("profile %s: %w", req.Profile.Name, err)
 	}
-	limits, err := CheckLimits(req.Profile.Limits)
-	if err != nil {
-		return nil, nil, err
+	full := *req.Profile
+	var err error
+	if full.Limits, err = CheckLimits(full.Limits); err != nil {
+		return nil, full, err
+	}
+	if full.Figures, err = CheckFigures(full.Figures); err != nil {
+		return nil, full, err
 	}
 	plan, err := newPlan(req.Options)
-	return plan, limits, err
+	return plan, full, err
 }
 
 // engine is one run under way.
@@ -151,14 +158,12 @@ type engine struct {
 	total  int
 }
 
-func newEngine(req Request, p *plan, limits []profiles.Limit) *engine {
+func newEngine(req Request, p *plan, profile profiles.Profile) *engine {
 	now := time.Now()
 	budget := req.Budget
 	if budget <= 0 {
 		budget = time.Duration(req.Profile.Budget)
 	}
-	profile := *req.Profile
-	profile.Limits = limits
 	e := &engine{
 		req: req, plan: p, start: now, deadline: now.Add(budget), grounds: groundsOf(req, p),
 		rand: rand.New(rand.NewPCG(req.Seed, 1)),

@@ -68,7 +68,7 @@ func engineOf(t *testing.T, o Options, dir string, steps ...*plannedStep) *engin
 		t.Fatal(err)
 	}
 	o.Profile = &profiles.Profile{Name: "test", Budget: profiles.Duration(time.Minute)}
-	return newEngine(Request{Options: o, Dir: dir, Tool: results.Tool{Version: "test", NATSServer: "2.15.3"}}, p, nil)
+	return newEngine(Request{Options: o, Dir: dir, Tool: results.Tool{Version: "test", NATSServer: "2.15.3"}}, p, profiles.Profile{})
 }
 
 // openApart opens an engine's grounds without a look at JetStream stores beside

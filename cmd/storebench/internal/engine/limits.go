@@ -63,20 +63,48 @@ func has(limit profiles.Limit, metrics func(probes.Info) []string) bool {
 }
 
 func checkLimit(limit profiles.Limit) (profiles.Limit, error) {
-	probe, err := probes.New(limit.Probe)
+	limit, metric, err := checkSelection(limit, limit.Title)
 	if err != nil {
-		return limit, fmt.Errorf("%w%s", err, didYouMean(limit.Probe, probes.Names()))
-	}
-	metric, err := metricOf(probe.Info(), limit.Metric)
-	if err != nil {
-		return limit, err
-	}
-	limit.Metric = metric.Name
-	if limit.Labels, err = canonicalLabels(limit.Labels, limit.Probe); err != nil {
 		return limit, err
 	}
 	limit.Text = limit.String() // a run document whose limit's text and parts differ is refused
 	return limit, limit.CheckUnit(metric.Unit)
+}
+
+// CheckFigures refuses figures that speak of a probe, metric or label that does not exist,
+// and completes the others as CheckLimits does.
+func CheckFigures(figures []profiles.Figure) ([]profiles.Figure, error) {
+	var checked []profiles.Figure
+	for _, f := range figures {
+		of, _, err := checkSelection(f.Of, f.Title)
+		if err != nil {
+			return nil, usagef("figure %q: %w", f.Title, err)
+		}
+		f.Of = of
+		checked = append(checked, f)
+	}
+	return checked, nil
+}
+
+// checkSelection checks what a limit or a figure is about, and the parameters that its
+// title names.
+func checkSelection(limit profiles.Limit, title string) (profiles.Limit, probes.Metric, error) {
+	probe, err := probes.New(limit.Probe)
+	if err != nil {
+		return limit, probes.Metric{}, fmt.Errorf("%w%s", err, didYouMean(limit.Probe, probes.Names()))
+	}
+	metric, err := metricOf(probe.Info(), limit.Metric)
+	if err != nil {
+		return limit, metric, err
+	}
+	limit.Metric = metric.Name
+	for _, name := range profiles.Placeholders(title) {
+		if _, has := probes.Value(probe, name); !has {
+			return limit, metric, fmt.Errorf("%w parameter %q of probe %s in the title %q", probes.ErrUnknown, name, limit.Probe, title)
+		}
+	}
+	limit.Labels, err = canonicalLabels(limit.Labels, limit.Probe)
+	return limit, metric, err
 }
 
 func metricOf(info probes.Info, name string) (probes.Metric, error) {

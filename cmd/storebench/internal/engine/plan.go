@@ -532,7 +532,7 @@ func newStep(o Options, s profiles.Step, scale float64, values map[string]string
 	}
 	rounds := s.RoundsOf(o.Profile)
 	return &plannedStep{probe: probe, most: rounds, Step: results.Step{
-		Name: s.Name, Probe: s.Probe, Labels: labels, Parameters: parameters, Informative: s.Informative, Note: slotsNote(s, o.CPUs),
+		Name: s.Name, Probe: s.Probe, Labels: labels, Parameters: parameters, Topic: probe.Info().Topic, Asked: probes.Asked(probe), Informative: s.Informative, Note: slotsNote(s, o.CPUs),
 		Rounds: rounds, Duration: scaled(s.Duration, scale), Warmup: scaled(s.Warmup, min(scale, 1)),
 	}}, nil
 }
@@ -553,6 +553,9 @@ func scaled(d profiles.Duration, scale float64) time.Duration {
 // Validate checks every probe, parameter and limit of a profile.
 func Validate(p *profiles.Profile) error {
 	if _, err := CheckLimits(p.Limits); err != nil {
+		return err
+	}
+	if _, err := CheckFigures(p.Figures); err != nil {
 		return err
 	}
 	_, err := newPlan(Options{Profile: p, CPUs: 1})

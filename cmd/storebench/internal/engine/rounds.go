@@ -311,7 +311,7 @@ func (e *engine) raftTask(s *plannedStep) *raftTask {
 func (e *engine) cut(s *plannedStep) {
 	s.stopped = true
 	if !s.Informative {
-		e.incident(results.Cut, s.Title(), s.done, errors.New("the round was ended with writes in flight, and no further round of this step was run"))
+		e.incident(results.Cut, s.Title(), s.done, errors.New("its writes were still in flight, so this step got no further round"))
 	}
 }
 
@@ -326,7 +326,7 @@ var errStarved = errors.New("no answer in time, for want of CPU")
 // processors was lost.
 func excused(err error, lost float64) error {
 	if errors.Is(err, errNoAnswer) && lost > starved {
-		return fmt.Errorf("%w: this machine kept its processors from us %.0f %% of the time (%w)", errStarved, 100*lost, err)
+		return fmt.Errorf("%w: this machine was short of CPU %.0f %% of the time (%w)", errStarved, 100*lost, err)
 	}
 	return err
 }

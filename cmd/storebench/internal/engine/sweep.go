@@ -59,7 +59,7 @@ func (s *Sweep) profile(base *profiles.Profile, budget time.Duration) (*profiles
 		return nil, usage(err)
 	}
 	p := *base
-	p.Name, p.Description, p.Limits = "sweep", "one probe over a matrix of parameters", nil
+	p.Name, p.Description, p.Limits, p.Figures = "sweep", "one probe over a matrix of parameters", nil, nil
 	p.Budget, p.Rounds = profiles.Duration(budget), s.Rounds
 	step := profiles.Step{Name: s.Probe, Probe: s.Probe, Set: s.set(probe)}
 	cells := len(step.Variants())

@@ -46,7 +46,7 @@ func TestStall(t *testing.T) {
 	g := newGround(t, "stall 3s every 6s")
 	ask(t, g.args(profile(t, []string{stall}, stallLimits)), func(a programtest.Answer) []string {
 		for _, f := range failed(a.Run, "raft-stall") {
-			if f.Cause != nil && slices.ContainsFunc(f.Cause.Evidence, grave) {
+			if slices.ContainsFunc(f.Log, grave) {
 				return a.Exits(3)
 			}
 		}
