@@ -77,7 +77,7 @@ const (
 type Limit struct {
 	Level Level  `json:"level"`
 	Why   string `json:"why"` // what breaks in NATS, and the source of the number
-	// Title is what a person reads in place of the text; empty for one made of the text.
+	// Title is what a person reads in place of the text, where there is one.
 	// {name} stands for the value of the step's parameter of that name.
 	Title  string            `json:"title,omitempty"`
 	Probe  string            `json:"probe"`

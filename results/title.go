@@ -2,7 +2,6 @@ package results
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -13,7 +12,7 @@ import (
 // newFinding is what a limit says of a step before anything is known.
 func newFinding(limit *profiles.Limit, step Step) Finding {
 	return Finding{
-		Name: limit.Text, Limit: limit, Title: filled(titleOf(limit), step), Topic: cmp.Or(step.Topic, limit.Probe),
+		Name: limit.Text, Limit: limit, Title: filled(cmp.Or(limit.Title, limit.Text), step), Topic: cmp.Or(step.Topic, limit.Probe),
 		Step: step.Title(), Asked: step.Asked, Meaning: limit.Why,
 	}
 }
@@ -24,15 +23,6 @@ func filled(title string, step Step) string {
 		value, has := step.Parameters[name]
 		return measure.Readable(value), has
 	})
-}
-
-// titleOf is the limit's own title, or one made of its text.
-func titleOf(limit *profiles.Limit) string {
-	made := limit.Probe
-	if limit.Metric != "" {
-		made += ": " + strings.ReplaceAll(limit.Metric, "_", " ")
-	}
-	return cmp.Or(limit.Title, fmt.Sprintf("%s, %v", made, limit.Stat))
 }
 
 // tellApart adds to titles that several steps share what tells the step from the others:

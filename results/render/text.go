@@ -146,6 +146,8 @@ func sentence(r Report) string {
 		return "this volume cannot sustain what " + asked + " asks"
 	case v.Status == results.Inconclusive:
 		return "this run cannot tell whether the volume sustains what " + asked + " asks"
+	case v.Partial && v.Status == results.Warn:
+		return fmt.Sprintf("what was judged is met, with warnings, and %s not judged", wereCounted(len(v.Skipped), "limit"))
 	case v.Partial:
 		return fmt.Sprintf("what was judged is met, and %s not judged", wereCounted(len(v.Skipped), "limit"))
 	case v.Status == results.Warn && !slices.ContainsFunc(v.Findings, results.Finding.Warned):
