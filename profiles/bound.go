@@ -115,9 +115,9 @@ func formatBound(v float64, unit measure.Unit) string {
 	case measure.Seconds:
 		return formatSeconds(v)
 	case measure.Bytes:
-		return measure.Size(v).String()
+		return formatBytes(v)
 	case measure.BytesPerSecond:
-		return measure.Size(v).String() + "/s"
+		return formatBytes(v) + "/s"
 	case measure.PerSecond:
 		return shifted(v, 0) + "/s"
 	default:
@@ -137,4 +137,21 @@ func formatSeconds(v float64) string {
 	default:
 		return shifted(v, 9) + "ns"
 	}
+}
+
+// formatBytes writes a size as measure.Size does, or with a fraction where that is shorter:
+// 2.5MB rather than 2500KB.
+func formatBytes(v float64) string {
+	best := measure.Size(v).String()
+	for _, unit := range sizeUnits {
+		var one, back measure.Size
+		if one.UnmarshalText([]byte("1"+unit)) != nil {
+			continue
+		}
+		text := strconv.FormatFloat(v/float64(one), 'f', -1, 64) + unit
+		if len(text) < len(best) && back.UnmarshalText([]byte(text)) == nil && back == measure.Size(v) {
+			best = text
+		}
+	}
+	return best
 }

@@ -38,7 +38,7 @@ func TestParseLimit(t *testing.T) {
 			limit{Probe: "block-write", Labels: labels{"step": "block-write-max", "mode": "closed"}, Stat: profiles.Stat{Name: "rate"}, Op: ">", Bound: 1000, Unit: measure.PerSecond}},
 		{"bytes per second", "raw-sync.throughput value > 50MB/s", "",
 			limit{Probe: "raw-sync", Metric: "throughput", Stat: profiles.Stat{Name: "value"}, Op: ">", Bound: 50e6, Unit: measure.BytesPerSecond}},
-		{"bytes", "catch-up.memory max <= 1.5gib", "catch-up.memory max <= 1536MiB",
+		{"bytes", "catch-up.memory max <= 1.5gib", "catch-up.memory max <= 1.5GiB",
 			limit{Probe: "catch-up", Metric: "memory", Stat: profiles.Stat{Name: "max"}, Op: "<=", Bound: 3 << 29, Unit: measure.Bytes}},
 		{"count", "term-vote.groups_elected value >= 2000", "",
 			limit{Probe: "term-vote", Metric: "groups_elected", Stat: profiles.Stat{Name: "value"}, Op: ">=", Bound: 2000}},

@@ -131,10 +131,20 @@ type confItem struct {
 //
 //nats:const itemType
 const (
-	itemError    = 0
-	itemEOF      = 2
-	itemInteger  = 7
-	itemFloat    = 8
-	itemDatetime = 9
-	itemInclude  = 16
+	itemError        = 0
+	itemEOF          = 2
+	itemKey          = 3
+	itemText         = 4
+	itemString       = 5
+	itemBool         = 6
+	itemInteger      = 7
+	itemFloat        = 8
+	itemDatetime     = 9
+	itemArrayStart   = 10
+	itemArrayEnd     = 11
+	itemMapStart     = 12
+	itemMapEnd       = 13
+	itemCommentStart = 14
+	itemVariable     = 15
+	itemInclude      = 16
 )

@@ -384,8 +384,10 @@ func checkFields(nats source) error {
 func checkItemTypes(nats source) error {
 	got := nats.iotas("conf", "itemType")
 	for name, want := range map[string]int{
-		"itemError": itemError, "itemEOF": itemEOF, "itemInteger": itemInteger,
-		"itemFloat": itemFloat, "itemDatetime": itemDatetime, "itemInclude": itemInclude,
+		"itemError": itemError, "itemEOF": itemEOF, "itemKey": itemKey, "itemText": itemText, "itemString": itemString,
+		"itemBool": itemBool, "itemInteger": itemInteger, "itemFloat": itemFloat, "itemDatetime": itemDatetime,
+		"itemArrayStart": itemArrayStart, "itemArrayEnd": itemArrayEnd, "itemMapStart": itemMapStart, "itemMapEnd": itemMapEnd,
+		"itemCommentStart": itemCommentStart, "itemVariable": itemVariable, "itemInclude": itemInclude,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			return fmt.Errorf("the lexer's %s is %d, not %d", name, v, want)

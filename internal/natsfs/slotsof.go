@@ -9,7 +9,7 @@ import (
 )
 
 // olderFormula describes coreSlots for a person.
-const olderFormula = "4 to 16 by its cores (half of them above 32), for the whole process"
+const olderFormula = "4 to 16 by its CPUs (half of them above 32)"
 
 // lineSlots is how the servers of one minor version choose their slots.
 type lineSlots struct {
@@ -62,9 +62,9 @@ func (l lineSlots) of(patch, cores int) (slots int, note string) {
 	case patch >= l.fixed:
 		return DefaultSlots, ""
 	case patch >= l.byCores:
-		return coreSlots(cores), fmt.Sprintf("this nats-server has %s; %d cores were assumed", olderFormula, cores)
+		return coreSlots(cores), fmt.Sprintf("%s; %d CPUs assumed", olderFormula, cores)
 	default:
-		return MinSlots, fmt.Sprintf("this nats-server has %d for the whole process", MinSlots)
+		return MinSlots, fmt.Sprintf("always %d", MinSlots)
 	}
 }
 

@@ -33,6 +33,11 @@ func textParts(r Report) []func(io.Writer, Report) {
 			writeFindings, writeNotes, writeUnseen, writeRun, writeVerdict,
 		}
 	}
+	if decided(r.Verdict) { // what was not seen, or is for information, takes nothing of a fail away
+		return []func(io.Writer, Report){
+			writeTop, writeTroubles, writeCarries, writeTopics, writeSkipped, writeNotes, writeRun, writeVerdict,
+		}
+	}
 	if len(tell(r).troubles) > 0 { // what is wrong comes before what each step measured
 		return []func(io.Writer, Report){
 			writeTop, writeTroubles, writeCarries, writeTopics, writeSkipped, writeInformative, writeNotes, writeUnseen, writeRun, writeVerdict,

@@ -39,7 +39,7 @@ func (e *engine) distinct() error {
 				return g.twice(other)
 			}
 			if what := g.shares(other); what != "" {
-				e.note("%s and %s lie on one %s: what slows one down slows the other", other, g, what)
+				e.note("%s and %s lie on one %s: what slows one down slows the other, and servers that store there are no separate copies", other, g, what)
 			}
 		}
 		if g.kind == groundMemory && !g.Facts.InMemory() {
