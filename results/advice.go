@@ -46,3 +46,10 @@ func (f Finding) Advice() string {
 	}
 	return "run it again; if it stays inconclusive, remove what the reason names"
 }
+
+// Explains says whether this finding tells why another is as it is: a volume that stopped
+// answering, or gave errors, is late as well, and must not be told to be quicker.
+func (f Finding) Explains(other Finding) bool {
+	gone := f.Name == incidentRules[Stalled].name || f.Name == incidentRules[VolumeError].name
+	return gone && other.Limit != nil && f.Cause != nil && other.Cause != nil && f.Cause.Name == other.Cause.Name
+}

@@ -64,9 +64,14 @@ func byHeadroom(a, b results.Finding) int {
 	return cmp.Compare(of(a), of(b))
 }
 
-// severity sorts findings with the worst status first, and then by headroom.
+// severity sorts findings with the worst status first, of failures those that no limit
+// asks, and then by headroom.
 func severity(a, b results.Finding) int {
-	return cmp.Or(cmp.Compare(rank(a.Status), rank(b.Status)), byHeadroom(a, b))
+	order := cmp.Compare(rank(a.Status), rank(b.Status))
+	if order == 0 && a.Status == results.Fail {
+		order = cmp.Compare(btoi(a.Limit != nil), btoi(b.Limit != nil))
+	}
+	return cmp.Or(order, byHeadroom(a, b))
 }
 
 // rank is where a status stands among troubles.
@@ -106,9 +111,7 @@ func troubles(v results.Verdict) []trouble {
 	for i := range groups {
 		groups[i].list(v)
 	}
-	slices.SortStableFunc(groups, func(a, b trouble) int {
-		return cmp.Compare(rank(a.worst().Status), rank(b.worst().Status))
-	})
+	slices.SortStableFunc(groups, func(a, b trouble) int { return severity(a.worst(), b.worst()) })
 	return groups
 }
 
@@ -195,6 +198,9 @@ func groupKey(v results.Verdict, f results.Finding) string {
 	case f.Undecided && decided(v):
 		return "undecided"
 	case f.Cause != nil:
+		if i := slices.IndexFunc(v.Findings, func(why results.Finding) bool { return why.Explains(f) }); i >= 0 {
+			f = v.Findings[i]
+		}
 		return string(f.Cause.Name) + "\x00" + f.Advice()
 	case f.Undecided:
 		return "undecided"

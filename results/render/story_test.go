@@ -27,6 +27,7 @@ func TestTroubles(t *testing.T) {
 	slots := results.Finding{Title: "few", Limit: limit, Status: results.Warn, Step: "few", Cause: &cause.Cause{Name: cause.Slots, Evidence: []string{"6 slots"}}}
 	missing := results.Finding{Title: "raft", Limit: limit, Status: results.Inconclusive, NoData: true}
 	open := results.Finding{Title: "rate", Limit: limit, Status: results.Inconclusive, Undecided: true, Observed: number(2)}
+	gone := results.Finding{Name: "the volume answers", Title: "gone", Status: results.Fail, Step: "raw", Cause: &cause.Cause{Name: cause.Device, Evidence: []string{"no answer"}}}
 	passed := results.Finding{Title: "fine", Limit: limit, Status: results.Pass}
 	tests := []struct {
 		name     string
@@ -40,6 +41,7 @@ func TestTroubles(t *testing.T) {
 			"device: sda was 99 % busy: storm; take", "the run did not get to these limits: raft: raft;", "could not be decided, which changes nothing in the verdict: rate: rate;",
 		}},
 		{"not decided", results.Inconclusive, []results.Finding{missing, open}, []string{"no round gave a figure for these limits: raft: raft; run", "not enough data to decide: rate; run"}},
+		{"a volume that is gone is not told to be quicker", results.Fail, []results.Finding{storm, gone}, []string{"device: no answer: gone, storm; find"}},
 		{"nothing", results.Pass, []results.Finding{passed}, nil},
 	}
 	for _, tt := range tests {
