@@ -86,11 +86,13 @@ func (o *outputs) check(ctx context.Context) error {
 func (o *outputs) parse(ctx context.Context, spec string) (output, error) {
 	name, file, toFile := strings.Cut(spec, "=")
 	format, err := render.Find(name)
-	if err != nil {
+	switch {
+	case !slices.Contains(o.names, name) && err != nil:
 		return output{}, asUsage(err)
-	}
-	if !slices.Contains(o.names, name) {
+	case !slices.Contains(o.names, name):
 		return output{}, usagef("-o %s: the format %s cannot tell this; %s can", spec, name, strings.Join(o.names, ", "))
+	case err != nil: // one that no run has
+		format = render.Format{Name: name}
 	}
 	if toFile && file == "" {
 		return output{}, usagef("-o %s: a file name is missing after the equals sign", spec)

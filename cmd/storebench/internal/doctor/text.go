@@ -43,16 +43,7 @@ func writeTable(w io.Writer, d *Diagnosis) {
 	if len(d.Kinds) == 0 {
 		return
 	}
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Options = table.Options{SeparateHeader: true}
-	t.Style().Box.PaddingLeft = ""
-	t.Style().Box.PaddingRight = "  "
-	t.Style().Format.Header = text.FormatDefault
-	right := func(n int) table.ColumnConfig {
-		return table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight}
-	}
-	t.SetColumnConfigs([]table.ColumnConfig{right(2), right(3)})
+	t := newTable(2, 3)
 	t.AppendHeader(table.Row{"kind", "count", "worst", "first", "last", "nodes", "streams, groups, connections"})
 	for _, k := range d.Kinds {
 		t.AppendRow(table.Row{k.Kind, number(k.Count), k.Worst, day(k, true), day(k, false), names(k.Nodes), subjects(k)})

@@ -21,8 +21,9 @@ func TestFailFast(t *testing.T) {
 				"--budget", "6s", "--fail-fast", "-o", "text", "-o", "json="+doc)
 			programtest.RequireCode(t, out, 3)
 			run := programtest.Document(t, doc)
+			const mostRounds = 2 // a round that the machine's own CPU excuses ends nothing
 			for _, m := range run.Measurements {
-				if m.Step == "raw-sync" && len(m.Rounds) < tt.rounds || tt.rounds == 1 && len(m.Rounds) != 1 {
+				if m.Step == "raw-sync" && len(m.Rounds) < tt.rounds || tt.rounds == 1 && len(m.Rounds) > mostRounds {
 					t.Errorf("%s of %s has %d rounds, want %d", m.Metric, m.Step, len(m.Rounds), tt.rounds)
 				}
 			}

@@ -35,7 +35,7 @@ func TestHungVolumeGetsItsVerdict(t *testing.T) {
 	if o.Took > budget+5*time.Second {
 		t.Errorf("it took %v, the deadline is %v\n%s", o.Took, budget, o.Stdout)
 	}
-	for _, word := range []string{"the volume answers", "storebench clean"} {
+	for _, word := range []string{"The volume stopped answering", "storebench clean"} {
 		if !strings.Contains(o.Stdout, word) {
 			t.Errorf("the report does not speak of %q\n%s", word, o.Stdout)
 		}

@@ -328,7 +328,7 @@ func TestBudgetEnds(t *testing.T) {
 	if starved := strings.Contains(o.Stdout, "for want of CPU"); !starved {
 		requireSays(t, o.Stdout, "0 of 1 rounds fitted into the budget")
 	}
-	if strings.Contains(o.Stdout, "the volume answers") {
+	if strings.Contains(o.Stdout, "stopped answering") {
 		t.Errorf("the volume is blamed:\n%s", o.Stdout)
 	}
 }
