@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +31,11 @@ type running struct {
 
 func start(t *testing.T, opts server.Options) running {
 	t.Helper()
+	return connect(t, launch(t, opts))
+}
+
+func launch(t *testing.T, opts server.Options) *server.Server {
+	t.Helper()
 	opts.Host, opts.Port, opts.JetStream, opts.NoLog, opts.NoSigs = "127.0.0.1", -1, true, true, true
 	s, err := server.NewServer(&opts)
 	if err != nil {
@@ -36,6 +43,11 @@ func start(t *testing.T, opts server.Options) running {
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	return s
+}
+
+func connect(t *testing.T, s *server.Server) running {
+	t.Helper()
 	if !s.ReadyForConnections(10 * time.Second) {
 		t.Fatal("the server does not start")
 	}
@@ -361,5 +373,98 @@ func TestOptions(t *testing.T) {
 	store := read(t, dir, storedir.Options{Deep: true, MaxRead: 4 << 20})
 	if least := time.Duration(store.Deep.Bytes) * time.Second / (8 << 20); time.Since(began) < least {
 		t.Errorf("%d bytes were read in %v", store.Deep.Bytes, time.Since(began))
+	}
+}
+
+// TestCluster: of a real cluster of three servers each store tells its Raft groups, what they
+// are of, and where their logs end.
+func TestCluster(t *testing.T) {
+	ctx, dirs := t.Context(), []string{t.TempDir(), t.TempDir(), t.TempDir()}
+	var ports []int
+	var routes []*url.URL
+	for range dirs {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ports = append(ports, free.Addr().(*net.TCPAddr).Port)
+		routes = append(routes, &url.URL{Scheme: "nats", Host: free.Addr().String()})
+		free.Close()
+	}
+	var launched []*server.Server
+	for i, dir := range dirs {
+		opts := server.Options{ServerName: fmt.Sprintf("n%d", i), StoreDir: dir, Routes: routes}
+		opts.Cluster.Name, opts.Cluster.Host, opts.Cluster.Port = "c", "127.0.0.1", ports[i]
+		launched = append(launched, launch(t, opts))
+	}
+	var servers []running
+	for _, s := range launched {
+		servers = append(servers, connect(t, s))
+	}
+	js := servers[0].js
+	deadline := time.Now().Add(30 * time.Second)
+	config := jetstream.StreamConfig{Name: "R3", Subjects: []string{"r.>"}, Replicas: 3}
+	for {
+		_, err := js.CreateStream(ctx, config)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		time.Sleep(200 * time.Millisecond) // the cluster is forming
+	}
+	if _, err := js.CreateConsumer(ctx, "R3", jetstream.ConsumerConfig{Durable: "c", AckPolicy: jetstream.AckExplicitPolicy}); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 200 {
+		if _, err := js.Publish(ctx, fmt.Sprintf("r.%d", n%5), make([]byte, 200)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, s := range servers {
+		s.stop()
+	}
+	for i, dir := range dirs {
+		store := read(t, dir, storedir.Options{Deep: true})
+		kinds := map[string]int{}
+		for _, g := range store.Groups {
+			kinds[g.Kind]++
+			if g.Term == 0 || g.Memory || g.Log.Count == 0 && g.Snapshot == 0 {
+				t.Errorf("server %d: group %+v", i, g)
+			}
+			if g.Kind == "stream" && g.Of != "$G > R3" || g.Kind == "consumer" && g.Of != "$G > R3 > c" {
+				t.Errorf("server %d: group %s is of %q", i, g.Name, g.Of)
+			}
+		}
+		if diff := cmp.Diff(map[string]int{"meta": 1, "stream": 1, "consumer": 1}, kinds); diff != "" {
+			t.Errorf("server %d: groups (-want +read):\n%s", i, diff)
+		}
+		if len(store.Streams) != 1 || store.Streams[0].State == nil || store.Streams[0].State.Messages != 200 || len(store.Deep.Damage) != 0 {
+			t.Errorf("server %d: %+v", i, store.Streams)
+		}
+	}
+}
+
+// BenchmarkRead reads a store of 20,000 blocks in 20 streams.
+func BenchmarkRead(b *testing.B) {
+	dir := filepath.Join(b.TempDir(), "jetstream")
+	for s := range 20 {
+		msgs := filepath.Join(dir, "$G", "streams", fmt.Sprintf("S%d", s), "msgs")
+		if err := os.MkdirAll(msgs, 0o700); err != nil {
+			b.Fatal(err)
+		}
+		for n := range 1000 {
+			if err := os.WriteFile(filepath.Join(msgs, fmt.Sprintf("%d.blk", n+1)), make([]byte, 100), 0o600); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		store, err := storedir.Read(b.Context(), dir, storedir.Options{})
+		if err != nil || store.Files != 20_000 {
+			b.Fatal(store.Files, err)
+		}
 	}
 }

@@ -115,7 +115,7 @@ func noConfiguration(i *Inspection) *StoreFinding {
 		return nil
 	}
 	return &StoreFinding{
-		Name: "no-configuration", Status: results.Fail, Of: of, What: number(int64(len(of))) + " streams have no meta.inf",
+		Name: "no-configuration", Status: results.Fail, Of: of, What: counted(int64(len(of)), "stream") + " without meta.inf",
 		Why: "a server passes such a directory over at its start: its messages are there and nobody serves them", Source: "enableJetStream in jetstream.go",
 		Do: "take meta.inf and meta.sum from a backup or a snapshot, or restore the stream (nats stream restore)",
 	}
@@ -144,7 +144,7 @@ func damagedState(i *Inspection) *StoreFinding {
 		return nil
 	}
 	return &StoreFinding{
-		Name: "damaged-state", Status: results.Warn, Of: of, What: number(int64(len(of))) + " state files (index.db) cannot be used",
+		Name: "damaged-state", Status: results.Warn, Of: of, What: counted(int64(len(of)), "state file") + " (index.db) of no use to a start",
 		Why: "the next start reads every block of these streams", Source: "recoverFullState in filestore.go",
 		Do: "run it again, since a live server writes them in place; if it stays, expect a slow start, and stop the server cleanly when you restart it",
 	}
@@ -164,7 +164,7 @@ func staleState(i *Inspection) *StoreFinding {
 	}
 	return &StoreFinding{
 		Name: "stale-state", Status: results.Warn, Of: of,
-		What:   fmt.Sprintf("%s streams have no state file, or one that is more than %s behind their blocks", number(int64(len(of))), short(staleAfter)),
+		What:   fmt.Sprintf("%s without a state file, or with one that is more than %s behind its blocks", counted(int64(len(of)), "stream"), short(staleAfter)),
 		Why:    fmt.Sprintf("after a kill the next start reads every block of these streams: %s", size(bytes)),
 		Source: "WriteFullState runs every 2 to 2.5 minutes (syncBlocks in filestore.go)",
 		Do:     "look for \"WriteFullState\" in the log (storebench logs): it may be slow, or be skipped; stop the server cleanly when you restart it",
@@ -180,7 +180,7 @@ func skippedState(i *Inspection) *StoreFinding {
 	}
 	return &StoreFinding{
 		Name: "state-not-written", Status: results.Warn, Of: of,
-		What:   fmt.Sprintf("%s streams have more than %s subjects or interior deletes", number(int64(len(of))), number(maxStateEntries)),
+		What:   fmt.Sprintf("%s with more than %s subjects or interior deletes", counted(int64(len(of)), "stream"), number(maxStateEntries)),
 		Why:    "nats-server does not write the state of such a stream while it runs, so a start after a kill reads every block",
 		Source: "highCardinalityThreshold in _writeFullState, filestore.go",
 		Do:     "spread the subjects over several streams; for a KV with deletes, compact it or lower its history",
@@ -208,7 +208,7 @@ func smallBlocks(i *Inspection) *StoreFinding {
 	}
 	return &StoreFinding{
 		Name: "small-blocks", Status: results.Warn, Of: of,
-		What:   fmt.Sprintf("%s streams have %d and more blocks of less than an eighth of their largest", number(int64(len(of))), manyBlocks),
+		What:   fmt.Sprintf("%s with %d and more blocks of less than an eighth of the largest", counted(int64(len(of)), "stream"), manyBlocks),
 		Why:    "each is a file to open at a start, and an entry in the state; a small max_bytes, or a KV with deletes and times to live, leaves them",
 		Source: "block sizes in newFileStoreWithCreated, filestore.go",
 		Do:     "raise max_bytes, or leave it out; fewer, larger streams have fewer blocks",
@@ -227,7 +227,7 @@ func largeBlocks(i *Inspection) *StoreFinding {
 		return nil
 	}
 	return &StoreFinding{
-		Name: "large-blocks", Status: results.Warn, Of: of, What: number(int64(len(of))) + " streams have blocks larger than 8 MiB and a message",
+		Name: "large-blocks", Status: results.Warn, Of: of, What: counted(int64(len(of)), "stream") + " with blocks larger than 8 MiB and a message",
 		Why: "a block passes its size only by a message that is larger than it: these streams hold very large messages, or the block is not nats-server's", Source: "defaultLargeBlockSize in filestore.go",
 		Do: "put large objects into an object store bucket, which cuts them; storebench inspect --deep reads the blocks",
 	}
@@ -239,7 +239,7 @@ func manyConsumers(i *Inspection) *StoreFinding {
 		return nil
 	}
 	return &StoreFinding{
-		Name: "many-consumers", Status: results.Warn, Of: of, What: fmt.Sprintf("%s streams have %s and more consumers", number(int64(len(of))), number(manyConsumersOf)),
+		Name: "many-consumers", Status: results.Warn, Of: of, What: fmt.Sprintf("%s with %s and more consumers", counted(int64(len(of)), "stream"), number(manyConsumersOf)),
 		Why: "each busy consumer rewrites its whole state up to 10 times a second, and each replicated one is a Raft group", Source: "consumerFileStore.flushLoop in filestore.go",
 		Do: "share consumers between clients, give them an inactive threshold, or keep their state in memory (mem_storage)",
 	}
@@ -258,7 +258,7 @@ func largeConsumers(i *Inspection) *StoreFinding {
 		return nil
 	}
 	return &StoreFinding{
-		Name: "large-consumer-state", Status: results.Warn, Of: of, What: fmt.Sprintf("%s consumers have a state of more than %s", number(int64(len(of))), size(largeConsumer)),
+		Name: "large-consumer-state", Status: results.Warn, Of: of, What: fmt.Sprintf("%s with a state of more than %s", counted(int64(len(of)), "consumer"), size(largeConsumer)),
 		Why: "it is written whole each time, up to 10 times a second; one of 58 MB was reported (nats-server issue 5423)", Source: "consumerFileStore.flushLoop in filestore.go",
 		Do: "lower max_ack_pending, and find out why so many messages are delivered and not acknowledged",
 	}
@@ -282,7 +282,7 @@ func orphanedGroups(i *Inspection) *StoreFinding {
 		return nil
 	}
 	return &StoreFinding{
-		Name: "orphaned-groups", Status: results.Warn, Of: of, What: fmt.Sprintf("%s Raft groups are of streams or consumers that are not here", number(int64(len(of)))),
+		Name: "orphaned-groups", Status: results.Warn, Of: of, What: fmt.Sprintf("%s of streams or consumers that are not here", counted(int64(len(of)), "Raft group")),
 		Why: "nats-server keeps their directories since 2.11; they cost room and time at a start", Source: "checkForNRGOrphans, removed in 2.11",
 		Do: "compare with nats server report jetstream; a stopped server's directories of assets that are gone may be moved away",
 	}
@@ -301,7 +301,7 @@ func leftovers(i *Inspection) *StoreFinding {
 		return nil
 	}
 	return &StoreFinding{
-		Name: "leftovers", Status: results.Warn, Of: of, What: fmt.Sprintf("%s files or directories are older than %s and of no use (%s)", number(int64(len(of))), short(staleAfter), size(bytes)),
+		Name: "leftovers", Status: results.Warn, Of: of, What: fmt.Sprintf("%s older than %s and of no use (%s)", counted(int64(len(of)), "leftover"), short(staleAfter), size(bytes)),
 		Why: "a killed server leaves what it was writing", Source: "docs/on-call.md",
 		Do: "a clean restart removes most; move the rest away while the server is stopped",
 	}

@@ -166,9 +166,15 @@ func (i *Inspection) costs() storeTable {
 		return words
 	}
 	for _, c := range i.Costs {
+		if c.Files+c.Bytes+c.Syncs == 0 {
+			continue
+		}
 		took := ""
-		if c.Seconds > 0 {
+		switch {
+		case c.Seconds >= 1:
 			took = short(time.Duration(c.Seconds * float64(time.Second)))
+		case c.Seconds > 0:
+			took = "under 1 s"
 		}
 		t.rows = append(t.rows, []string{c.Event, blank(c.Files, number(c.Files)), blank(c.Bytes, size(c.Bytes)), blank(c.Syncs, number(c.Syncs)), took, c.Note})
 	}

@@ -8,6 +8,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
 
 	"storebench/cmd/storebench/internal/programtest"
 	"storebench/internal/slowvolume/slowtest"
@@ -93,5 +97,60 @@ func TestBlockWriteSyncsAsTheServerDoes(t *testing.T) {
 				t.Errorf("%d fsyncs for %d writes, want %d each", syncs, writes, perMessage)
 			}
 		})
+	}
+}
+
+// TestInspectOnlyReads: inspect opens the files of a store for reading alone, and calls nothing
+// that changes one.
+func TestInspectOnlyReads(t *testing.T) {
+	store := t.TempDir()
+	writeStore(t, store)
+	lines := trace(t, "openat,open,creat,unlink,unlinkat,rename,renameat,renameat2,truncate,ftruncate,write,pwrite64,mkdir,mkdirat,chmod,fchmod,fchmodat,utimensat",
+		"inspect", store, "--deep", "-o", "json="+filepath.Join(t.TempDir(), "out.json"))
+	of := regexp.QuoteMeta(store)
+	if opened := count(lines, `openat\(.*`+of+`.*O_RDONLY`); opened < 10 {
+		t.Fatalf("only %d files of the store were opened:\n%s", opened, strings.Join(lines, "\n"))
+	}
+	for what, pattern := range map[string]string{
+		"opened for writing": `openat?\(.*` + of + `.*(O_WRONLY|O_RDWR|O_CREAT|O_TRUNC)`,
+		"changed":            `(creat|unlink|unlinkat|rename|renameat2?|f?truncate|p?write(64)?|mkdir(at)?|f?chmod(at)?|utimensat)\([^)]*` + of,
+	} {
+		if n := count(lines, pattern); n != 0 {
+			t.Errorf("%d files of the store were %s", n, what)
+		}
+	}
+}
+
+// writeStore makes a store by a real server, which is closed again.
+func writeStore(t *testing.T, dir string) {
+	t.Helper()
+	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: -1, JetStream: true, StoreDir: dir, NoLog: true, NoSigs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	defer func() { s.Shutdown(); s.WaitForShutdown() }()
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	nc, err := nats.Connect(s.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := nc.JetStream()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.AddStream(&nats.StreamConfig{Name: "S", Subjects: []string{"s.>"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.AddConsumer("S", &nats.ConsumerConfig{Durable: "c", AckPolicy: nats.AckExplicitPolicy}); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if _, err := js.Publish("s."+strconv.Itoa(i), make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
