@@ -16,7 +16,7 @@ import (
 // makes blocks dirty and syncs them while messages go on arriving.
 type BlockSync struct {
 	Rate  float64      `param:"rate" min:"0.1" max:"10000000" help:"messages a second over all streams while the sync runs"`
-	Dirty measure.Size `param:"dirty" min:"0" help:"bytes of each stream that are dirty when its sync begins; the kernel writes out by itself what is older than 30 s, so 30 s of the rate in life; none with sync always, where every message is synced as it is stored"`
+	Dirty measure.Size `param:"dirty" min:"0" help:"bytes of each stream that are dirty when its sync begins; the kernel writes out by itself what is older than 30 s, so 30 s of the rate in production; none with sync always, where every message is synced as it is stored"`
 	Syncs int          `param:"syncs" min:"1" max:"64" help:"streams that are synced in a round, one after the other"`
 	streamParams
 }

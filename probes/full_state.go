@@ -49,7 +49,7 @@ func (p *FullState) Info() Info {
 			{Name: "lock_wait", Unit: measure.Seconds, Help: "the share of the longest call until the store's lock was to be had, as a reader saw it that came with the call; one value a sync"},
 			{Name: "sync", Unit: measure.Seconds, Help: "a whole sync of one stream with these calls beside it"},
 			{Name: "alone", Unit: measure.Seconds, Help: "a call while nothing else is done (mode alone)"},
-			{Name: "slot_wait", Unit: measure.Seconds, Help: "what a call waited for I/O slots in the mean, by the server's own counter (mode alone)"},
+			{Name: "slot_wait", Unit: measure.Seconds, Help: "what a call waited for I/O slots on average, by the server's own counter (mode alone)"},
 			{Name: "state_size", Unit: measure.Bytes, Help: "size of the largest state file of a stream"},
 		},
 		Need:  p.room(),

@@ -23,7 +23,7 @@ const (
 
 // BenchmarkHarnessCost tells what the harness adds to an operation. It stores
 // messages of 1 KiB with one writer in one stream in memory, by a bare loop and
-// through load.Run with its recorder, in turn, so that both see the same mood of
+// through load.Run with its recorder, in turn, so that both see the same load of
 // the machine. It reports the medians of both and the median of the differences
 // between the two turns of a pair, of which the aim is 100 ns at most.
 func BenchmarkHarnessCost(b *testing.B) {

@@ -37,7 +37,7 @@ func (p *LastChecksum) Info() Info {
 			{Name: "disk", Unit: measure.Seconds, Help: "what the disk adds to a read: its time with the page cache empty, less the time of the same read right after it, which has the same decryption"},
 			{Name: "cold", Unit: measure.Seconds, Help: "a read with the page cache empty, from when all were begun"},
 			{Name: "warm", Unit: measure.Seconds, Help: "the same read again, from the page cache"},
-			{Name: "drain", Unit: measure.Seconds, Help: "from the begin of all reads with the page cache empty until the last one has ended, in the mean"},
+			{Name: "drain", Unit: measure.Seconds, Help: "from the begin of all reads with the page cache empty until the last one has ended, on average"},
 		},
 		Need:  Need{Bytes: stored + int64(p.Concurrency)*(16*4096) + 1<<20, Files: int64(p.Concurrency)*16 + 64},
 		Extra: 2*grace + closeWait + preparation(stored),

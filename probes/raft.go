@@ -240,7 +240,7 @@ const (
 	// (minElectionTimeout in nats-server's raft.go).
 	electionWrite = 4 * time.Second / 3
 	// usualWrite is what it may usually take: the timeouts of three servers lie within
-	// 5 s (up to maxElectionTimeout, 9 s), so that the second is in the mean 1.25 s
+	// 5 s (up to maxElectionTimeout, 9 s), so that the second is on average 1.25 s
 	// after the first, and stands for election itself if there is no leader by then.
 	usualWrite = 1250 * time.Millisecond / 3
 	// electionsWait is the longest election timeout.

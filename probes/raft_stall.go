@@ -273,9 +273,9 @@ func (s *maintenance) during(ack window) string {
 	return metric
 }
 
-// shortened says what is not as in life.
+// shortened says what is not as in production.
 func (g *raftGroup) shortened(interval time.Duration) string {
-	text := "sync_interval is " + interval.String() + " here, 2 minutes in life: pauses are as long as there, and more of them"
+	text := "sync_interval is " + interval.String() + " here, 2 minutes in production: pauses are as long as there, and more of them"
 	if g.env.Raft.Program != "" {
 		text += "; this nats-server cannot be asked for WriteFullState and snapshots, so only its syncs were met"
 	}

@@ -213,7 +213,7 @@ func (n *node) makeStreams(ctx context.Context) error {
 
 // stream is the i-th stream: so large that it holds what is stored, with the
 // blocks that a server chooses for that size. No message is as young as its
-// window of duplicates when the server starts; in life all that are would be read
+// window of duplicates when the server starts; in production all that are would be read
 // again.
 func (p *Recovery) stream(i int) natsfs.StreamConfig {
 	return natsfs.StreamConfig{
@@ -239,7 +239,7 @@ func (n *node) timeEmpty(ctx context.Context) error {
 }
 
 // fill stores the messages. Those of a server that will be killed go on after
-// its streams' states were written, as they do in life.
+// its streams' states were written, as they do in production.
 func (n *node) fill(ctx context.Context, message []byte) error {
 	p := n.probe
 	record := int64(len(streamSubject(0)) + len(message) + 30)

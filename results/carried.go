@@ -47,7 +47,7 @@ func carried(run *Run) []Carried {
 }
 
 // take sets the value: of all operations together for a quantile, of the worst round for
-// the longest, of the middle round for a value, and of all rounds in the mean for the
+// the longest, of the middle round for a value, and of all rounds on average for the
 // rest.
 func (f *Carried) take(stat profiles.Stat, rounds []measure.Round) (found bool) {
 	var values []float64

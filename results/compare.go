@@ -332,7 +332,7 @@ func (f *figure) towards(base, changed float64) Outcome {
 
 // adjust corrects the p-values for their number (Benjamini and Hochberg,
 // Journal of the Royal Statistical Society B 57, 1995): of the changes that are
-// called real, at most one in twenty is not, in the mean.
+// called real, at most one in twenty is not on average.
 func (c *Comparison) adjust() {
 	var tested []*Change
 	for i := range c.Changes {

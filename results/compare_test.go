@@ -207,7 +207,7 @@ func TestAdjust(t *testing.T) {
 
 // TestCompareFalseAlarms draws both sides from one distribution, 40 figures at a
 // time: with Benjamini and Hochberg at 0.05 at most one comparison in twenty may
-// call anything changed, in the mean.
+// call anything changed on average.
 func TestCompareFalseAlarms(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	draw := func(id string) *Run {

@@ -17,7 +17,7 @@ import (
 // limits may hold for their mixture: so such a run never passes without a
 // warning.
 const (
-	// slowdown is from when on a change of pace is told: more than the moods of
+	// slowdown is from when on a change of pace is told: more than the noise of
 	// shared disks, less than what credits of cloud volumes make (their base
 	// rates are a fifth of the burst and less).
 	slowdown = 3.0
@@ -196,7 +196,7 @@ func (c change) of(step Step, m measure.Measurement, moments []moment) change {
 	return c
 }
 
-// lasting keeps the changes that are no mood of one round: those that a second
+// lasting keeps the changes that are not of one round alone: those that a second
 // round shows too, or another step.
 func lasting(run *Run, all []change) []change {
 	steps := map[string]bool{}

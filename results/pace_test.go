@@ -51,7 +51,7 @@ func TestPace(t *testing.T) {
 		{"even", between(for5, for5), ""},
 		{"a credit that ends between rounds", between(15, for5), "write of disk got 6 times slower at 03:04:20 UTC, 20 s into the run"},
 		{"a credit that ends in a round", between(20.5, for5), "20 s into the run"},
-		{"a credit that ends in the last round is one step's mood", between(40.5, for5), ""},
+		{"a credit that ends in the last round is one step's alone", between(40.5, for5), ""},
 		{"a stall of one round", between(20, 25), ""},
 		{"slow at first", between(0, 15), ""},
 		{"slower, but not by much", func(run, _ float64) time.Duration {

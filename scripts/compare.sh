@@ -36,7 +36,7 @@ measure() {
 }
 
 # worst_lost prints the largest share of the processors in per cent that this machine
-# kept from one of some runs, each in the mean of its rounds.
+# kept from one of some runs, each on average of its rounds.
 worst_lost() {
 	local run
 	for run in "$@"; do

@@ -97,7 +97,7 @@ unmount_simulated() {
 }
 
 # cpu_lost prints the share of the processors in per cent that this machine kept
-# from a run, in the mean of its rounds and in the worst, as Context.CPULost in
+# from a run, on average of its rounds and in the worst, as Context.CPULost in
 # internal/measure has it; or "-".
 cpu_lost() {
 	jq -r '

@@ -24,7 +24,7 @@ import (
 // TestMain makes this test binary three programs. With slowvolume's variable
 // set it is a helper of a test volume. Under the name storebench, which is how
 // testscript copies it into the scripts' PATH, it is the real program; its
-// workers are then the same file with the hidden command, as in life. Under its
+// workers are then the same file with the hidden command, as in production. Under its
 // own name it runs the tests.
 func TestMain(m *testing.M) {
 	slowvolume.ServeIfChild()

@@ -212,7 +212,7 @@ func cpu(c Case) (Cause, bool) {
 
 // answered says whether it was observed when the machine withheld its processors, so that
 // what is slow can be held against what was withheld at the same moment. Then what was
-// lost in the mean of a round says nothing more.
+// lost on average of a round says nothing more.
 func (c Case) answered() bool {
 	switch c.Kind {
 	case Share:
@@ -270,7 +270,7 @@ func timed(r measure.Round) bool { return r.Distribution != nil && r.Distributio
 
 // ofDevice says whether the device alone explains a latency: in every round it was busy
 // for over twice the time that was lost, and one of its requests took half of the latency
-// in the mean. A missing processor holds up some requests, and makes none of the usual
+// on average. A missing processor holds up some requests, and makes none of the usual
 // ones that long.
 func (c Case) ofDevice() bool {
 	return c.Seconds > 0 && every(c.Rounds, func(r measure.Round) bool {

@@ -36,7 +36,7 @@ func TestLongestGivenBack(t *testing.T) {
 		{"withheld at another time", round(measure.WithheldSlice{Index: 20, Steal: .1}), nil, Unknown},
 		{"too little was withheld", round(measure.WithheldSlice{Index: 49, Steal: .04, Late: .04, Threads: .03}), nil, Unknown},
 		{"nothing was withheld", round(), nil, Unknown},
-		{"much was lost in the mean, and nothing else was seen", round(), func(r *measure.Round) { r.Context.CPU.Steal = .5 }, CPU},
+		{"much was lost on average, and nothing else was seen", round(), func(r *measure.Round) { r.Context.CPU.Steal = .5 }, CPU},
 		{"the device explains it alone", round(during), func(r *measure.Round) {
 			r.Context.CPU.Steal = 0
 			r.Context.Device = &measure.Device{Name: "vdb", Busy: .9, FlushSeconds: .14}

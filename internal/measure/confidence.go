@@ -212,7 +212,7 @@ func studentT(freedom float64) float64 {
 //     that does say something of the tail.
 //
 // The p90 itself would be the wrong neighbour: how operations of some
-// microseconds cluster depends on the machine's mood, and in rounds of a few
+// microseconds cluster depends on what else the machine does, and in rounds of a few
 // seconds that alone would leave no volume enough operations.
 func DesignEffect(rounds []*Distribution, bound float64) float64 {
 	beyond, total := tally(rounds, bound)

@@ -82,7 +82,7 @@ type Context struct {
 	CPU      *CPU       `json:"cpu,omitempty"`
 	GC       *GC        `json:"gc,omitempty"`
 	Cache    *Cache     `json:"page_cache,omitempty"`
-	// Withheld is when this machine kept its processors from the round's threads.
+	// Withheld is when the round's threads had no CPU.
 	Withheld *Withheld `json:"withheld,omitempty"`
 	// Log is what nats-servers in processes of their own logged of storage, or of
 	// what slow storage does, in this round, the gravest first; at most MaxLog lines.

@@ -29,7 +29,7 @@ func (m machine) withheld() withheldCounters {
 	return w
 }
 
-// steal is how long the hypervisor took a processor, in seconds, in the mean of all.
+// steal is how long the hypervisor took a processor, in seconds, on average of all.
 func (m machine) steal() float64 {
 	text, err := os.ReadFile(filepath.Join(m.proc, "stat"))
 	if err != nil {

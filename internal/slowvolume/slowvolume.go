@@ -5,7 +5,7 @@
 //
 // There are two kinds. A block volume ([NewBlock]) is a memory-backed disk,
 // served by FUSE, under a loop device with a real ext4, xfs or btrfs on top:
-// faults strike the device, and the file system reacts as it does in life. A
+// faults strike the device, and the file system reacts as it does in production. A
 // file volume ([NewFile]) is a FUSE loopback over a directory: faults strike
 // single system calls, which is exact, and what a network file system looks
 // like. Besides there are unfaulted volumes that are known not to persist

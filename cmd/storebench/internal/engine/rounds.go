@@ -87,7 +87,7 @@ const firstSets = 3
 
 // planned runs the rounds of the profile. The rounds of a step lie apart in
 // time and the steps' order changes from set to set, so that neither a
-// moment's mood nor a neighbour's wake is taken for the volume. The first set
+// bad moment nor what the step before left is taken for the volume. The first set
 // keeps the profile's order, in which storms come last: on a volume that is slow
 // enough a storm leaves writes in flight that nothing ends, and what follows it
 // could not be measured. The cells of a sweep are all alike, and have no order.

@@ -253,7 +253,7 @@ func raftLine(volume, server string, below, above []told) string {
 		len(below), verdicts(below), failedLimits(below), len(above), verdicts(above), deeds(above), spent(below), spent(above), agree, why)
 }
 
-// spent is what the runs lacked of the processors and how long they took, in the mean.
+// spent is what the runs lacked of the processors and how long they took on average.
 func spent(answers []told) string {
 	if len(answers) == 0 {
 		return "–"
