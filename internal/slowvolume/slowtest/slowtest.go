@@ -5,6 +5,8 @@
 package slowtest
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -56,6 +58,19 @@ func Faults(t testing.TB, texts ...string) []slowvolume.Fault {
 		t.Fatal(err)
 	}
 	return faults
+}
+
+// Experiment runs tests that take minutes where RequireEnv is set, as in CI, or -run names
+// some; else it says how to run them.
+func Experiment(run func() int) func() int {
+	return func() int {
+		flag.Parse()
+		if os.Getenv(RequireEnv) == "" && flag.Lookup("test.run").Value.String() == "" {
+			fmt.Println("not run: these tests take minutes; " + RequireEnv + "=fuse,loop runs them, and so does -run with their names")
+			return 0
+		}
+		return run()
+	}
 }
 
 // Need skips the test, or fails it when what is required, if err says why the

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"storebench/cmd/storebench/internal/programtest"
+	"storebench/internal/slowvolume/slowtest"
 )
 
-func TestMain(m *testing.M) { os.Exit(programtest.Main(m.Run)) }
+func TestMain(m *testing.M) { os.Exit(programtest.Main(slowtest.Experiment(m.Run))) }

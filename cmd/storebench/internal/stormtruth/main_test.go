@@ -22,5 +22,5 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	os.Exit(slowtest.RunBeside(m.Run))
+	os.Exit(slowtest.RunBeside(slowtest.Experiment(m.Run)))
 }
