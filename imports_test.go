@@ -21,6 +21,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"storebench/probes"
 )
 
 // module is the path of this module, and of the ones that the tests plant.
@@ -372,4 +374,71 @@ func plant(t *testing.T, file, source string) string {
 		}
 	}
 	return dir
+}
+
+// TestResultsKnowNoProbe: what is judged and told goes by what a run document declares. So
+// nothing in results or results/render decides by the name of a probe, a metric or a parameter.
+func TestResultsKnowNoProbe(t *testing.T) {
+	names := map[string]bool{}
+	for _, name := range probes.Names() {
+		names[name] = true
+		probe, err := probes.New(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range probe.Info().Metrics {
+			names[m.Name] = true
+		}
+		for _, p := range probes.Parameters(probe) {
+			names[p.Name] = true
+		}
+	}
+	for _, pattern := range []string{"results/*.go", "results/render/*.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatal(pattern, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			set := token.NewFileSet()
+			parsed, err := parser.ParseFile(set, file, nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(parsed, func(n ast.Node) bool {
+				for _, literal := range deciding(n) {
+					if text, err := strconv.Unquote(literal.Value); err == nil && names[text] {
+						t.Errorf("%s decides by the name %q", set.Position(literal.Pos()), text)
+					}
+				}
+				return true
+			})
+		}
+	}
+}
+
+// deciding are the strings that a node compares something with, or looks something up by.
+func deciding(n ast.Node) (literals []*ast.BasicLit) {
+	add := func(exprs ...ast.Expr) {
+		for _, e := range exprs {
+			if l, ok := e.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				literals = append(literals, l)
+			}
+		}
+	}
+	switch n := n.(type) {
+	case *ast.BinaryExpr:
+		if n.Op == token.EQL || n.Op == token.NEQ {
+			add(n.X, n.Y)
+		}
+	case *ast.IndexExpr:
+		add(n.Index)
+	case *ast.CaseClause:
+		add(n.List...)
+	case *ast.ValueSpec: // a constant that something is compared with
+		add(n.Values...)
+	}
+	return literals
 }

@@ -43,6 +43,31 @@ func Asked(p Probe) string {
 	return askedOf(parameters)
 }
 
+// LoopOf says how a probe's operations follow each other with the parameters it holds:
+// without pause, as many as there can be (measure.Closed), all in one go a round
+// (measure.Once), or neither, which is empty: at a rate, or all together.
+func LoopOf(p Probe) measure.Loop {
+	value := func(name string) (string, bool) { return Value(p, name) }
+	_, writers := value("concurrency")
+	closed := measure.Once
+	if writers {
+		closed = measure.Closed
+	}
+	if mode, has := value("mode"); has {
+		if mode == "closed" || mode == "write" {
+			return closed
+		}
+		return measure.AtRate
+	}
+	if _, has := value("rate"); has {
+		return measure.AtRate
+	}
+	if rate, has := value("writes-per-second"); has && rate != "0" {
+		return measure.AtRate
+	}
+	return closed
+}
+
 func askedOf(parameters map[string]string) string {
 	var words []string
 	for _, w := range askedWords {

@@ -1,6 +1,10 @@
 package probes
 
-import "testing"
+import (
+	"testing"
+
+	"storebench/internal/measure"
+)
 
 func TestAsked(t *testing.T) {
 	tests := []struct {
@@ -25,5 +29,35 @@ func TestAsked(t *testing.T) {
 				t.Errorf("%q, want %q", got, tt.want)
 			}
 		})
+	}
+}
+
+// TestLoopOf: a step at a rate is told from one that does as much as it can.
+func TestLoopOf(t *testing.T) {
+	for _, tt := range []struct {
+		probe string
+		set   map[string]string
+		want  measure.Loop
+	}{
+		{"block-write", map[string]string{"mode": "open"}, measure.AtRate},
+		{"block-write", map[string]string{"mode": "closed"}, measure.Closed},
+		{"block-sync", nil, measure.AtRate},
+		{"raw-sync", nil, measure.Closed},
+		{"raw-sync", map[string]string{"writes-per-second": "100"}, measure.AtRate},
+		{"term-vote", map[string]string{"mode": "storm"}, measure.AtRate},
+		{"recovery", nil, measure.Once},
+	} {
+		p, err := New(tt.probe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, value := range tt.set {
+			if err := Set(p, name, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := LoopOf(p); got != tt.want {
+			t.Errorf("%s %v: %q, want %q", tt.probe, tt.set, got, tt.want)
+		}
 	}
 }

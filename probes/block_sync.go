@@ -36,7 +36,7 @@ func (p *BlockSync) Info() Info {
 		Why:     "nats-server syncs its blocks every 2 minutes, each under that block's lock and the state file under the store's: the next message waits, and with it the stream, its Raft group and the connection that brought it.",
 		Metrics: []Metric{
 			{Name: "stall", Unit: measure.Seconds, Help: "the longest response of a message that met a sync, one value a sync"},
-			{Name: "sync", Unit: measure.Seconds, Help: "a whole sync of one stream"},
+			{Name: "sync", Unit: measure.Seconds, Help: "a whole sync of one stream", Kind: measure.Mark},
 			{Name: "store_outside_sync", Unit: measure.Seconds, Help: "messages that met no sync, from when they were due until stored"},
 			{Name: "store_during", Unit: measure.Seconds, Help: "messages that met a sync, from when they were due until stored"},
 		},

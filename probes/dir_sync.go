@@ -25,7 +25,7 @@ var _ = register(func() Probe { return &DirSync{Concurrency: 1} })
 
 // Info describes the probe.
 func (p *DirSync) Info() Info {
-	return Info{
+	info := Info{
 		Name:    "dir-sync",
 		Topic:   "device",
 		Summary: "rename a file and sync its directory, without any NATS code",
@@ -34,6 +34,10 @@ func (p *DirSync) Info() Info {
 		Need:    Need{Bytes: 2 * 4096 * int64(p.Concurrency), Files: 2 * int64(p.Concurrency)},
 		Extra:   grace,
 	}
+	if p.Concurrency == 1 {
+		info.Metrics[0].Kind = measure.DirSync
+	}
+	return info
 }
 
 // renamer is one writer's directory, with one file that goes by two names in

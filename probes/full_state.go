@@ -47,7 +47,7 @@ func (p *FullState) Info() Info {
 			{Name: "during", Unit: measure.Seconds, Help: "the longest call that met a sync, with writers going on; one value a sync"},
 			{Name: "call", Unit: measure.Seconds, Help: "every call that met a sync"},
 			{Name: "lock_wait", Unit: measure.Seconds, Help: "the share of the longest call until the store's lock was to be had, as a reader saw it that came with the call; one value a sync"},
-			{Name: "sync", Unit: measure.Seconds, Help: "a whole sync of one stream with these calls beside it"},
+			{Name: "sync", Unit: measure.Seconds, Help: "a whole sync of one stream with these calls beside it", Kind: measure.Mark},
 			{Name: "alone", Unit: measure.Seconds, Help: "a call while nothing else is done (mode alone)"},
 			{Name: "slot_wait", Unit: measure.Seconds, Help: "what a call waited for I/O slots on average, by the server's own counter (mode alone)"},
 			{Name: "state_size", Unit: measure.Bytes, Help: "size of the largest state file of a stream"},

@@ -34,16 +34,19 @@ func (p *Mixed) Info() Info {
 	n := p.need()
 	n.Bytes += p.consumerBytes() + 2*int64(p.Stored) + 8<<20
 	n.Files += p.consumerFiles() + int64(p.Stored)/32000*2 + 32
-	parts := []struct{ metric, help string }{
-		{"store", "a message from when it was due until it is stored"},
-		{"sync", "a periodic sync of one stream"},
-		{"state", "a WriteFullState of one stream"},
-		{"consumer", "a write of a consumer's state"},
-		{"recovery", "opening a store again that is not in the page cache, and closing it"},
+	parts := []struct {
+		metric, help string
+		kind         measure.Kind
+	}{
+		{"store", "a message from when it was due until it is stored", measure.Latency},
+		{"sync", "a periodic sync of one stream", measure.Mark},
+		{"state", "a WriteFullState of one stream", measure.Latency},
+		{"consumer", "a write of a consumer's state", measure.Latency},
+		{"recovery", "opening a store again that is not in the page cache, and closing it", measure.Latency},
 	}
 	var metrics, alone []Metric
 	for _, part := range parts {
-		metrics = append(metrics, Metric{Name: part.metric, Unit: measure.Seconds, Help: part.help + ", all at once"})
+		metrics = append(metrics, Metric{Name: part.metric, Unit: measure.Seconds, Help: part.help + ", all at once", Kind: part.kind})
 		alone = append(alone, Metric{Name: part.metric + "_alone", Unit: measure.Seconds, Help: part.help + ", with nothing beside it"})
 	}
 	return Info{

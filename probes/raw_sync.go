@@ -49,6 +49,9 @@ func (p *RawSync) Info() Info {
 		Extra:  grace,
 		Gentle: p.Pattern == "append" && p.Rate > 0,
 	}
+	if p.Pattern == "append" && p.Concurrency == 1 {
+		info.Metrics[0].Kind = measure.FileSync
+	}
 	if p.Pattern == "append" {
 		info.Gently = map[string]string{"writes-per-second": "100"}
 	}

@@ -32,7 +32,7 @@ func doubts(run *Run) []Finding {
 		return nil // it is known, and fails
 	}
 	var all []Finding
-	syncs := run.every("raw-sync", "fdatasync", map[string]string{"pattern": "append", "concurrency": "1"})
+	syncs := run.every(measure.FileSync)
 	if syncs.Count() == 0 {
 		return nil
 	}
@@ -40,7 +40,7 @@ func doubts(run *Run) []Finding {
 	if half < instant {
 		all = append(all, doubt(half, fmt.Sprintf("half of the fdatasyncs took under %.1f µs, the time of a system call: nothing was waited for", half*1e6)))
 	}
-	renames := run.every("dir-sync", "rename", map[string]string{"concurrency": "1"})
+	renames := run.every(measure.DirSync)
 	if renames.Count() == 0 || run.Host.OS == "windows" {
 		return all
 	}
@@ -58,24 +58,13 @@ func doubt(observed float64, reason string) Finding {
 	}
 }
 
-// every is what all rounds of the measurements of a metric hold, of the steps
-// that have these parameters.
-func (run *Run) every(probe, metric string, parameters map[string]string) *measure.Distribution {
+// every is what all rounds of the measurements of a kind hold.
+func (run *Run) every(kind measure.Kind) *measure.Distribution {
 	var rounds []measure.Round
 	for _, m := range run.Measurements {
-		step := run.StepOf(m)
-		if step.Probe == probe && m.Metric == metric && step.has(parameters) {
+		if m.Kind == kind {
 			rounds = append(rounds, m.Rounds...)
 		}
 	}
 	return merged(distributions(rounds))
-}
-
-func (s Step) has(parameters map[string]string) bool {
-	for name, value := range parameters {
-		if s.Parameters[name] != value {
-			return false
-		}
-	}
-	return true
 }

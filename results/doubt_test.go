@@ -18,8 +18,8 @@ func synced(t *testing.T, fdatasync, rename time.Duration) *Run {
 		{Name: "dir-sync", Probe: "dir-sync", Rounds: 3, Parameters: map[string]string{"concurrency": "1"}},
 	}
 	run.Measurements = []measure.Measurement{
-		{Step: "raw-sync", Probe: "raw-sync", Metric: "fdatasync", Unit: measure.Seconds, Rounds: run.Measurements[0].Rounds},
-		{Step: "dir-sync", Probe: "dir-sync", Metric: "rename", Unit: measure.Seconds, Rounds: times(3, latencies(ops{1000, rename}))},
+		{Step: "raw-sync", Probe: "raw-sync", Metric: "fdatasync", Unit: measure.Seconds, Kind: measure.FileSync, Rounds: run.Measurements[0].Rounds},
+		{Step: "dir-sync", Probe: "dir-sync", Metric: "rename", Unit: measure.Seconds, Kind: measure.DirSync, Rounds: times(3, latencies(ops{1000, rename}))},
 	}
 	return run
 }

@@ -83,7 +83,7 @@ func differences(base, changed []*Run) []Difference {
 	}
 	for _, title := range titles(base) {
 		for _, name := range parameterNames(title, base, changed) {
-			tell("step "+title+", "+name, func(run *Run) string { return run.step(title).Parameters[name] })
+			tell("step "+title+", "+name, func(run *Run) string { return run.Step(title).Parameters[name] })
 		}
 	}
 	return all

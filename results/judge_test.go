@@ -619,7 +619,7 @@ func TestVolumesOfAStep(t *testing.T) {
 		Volume: facts("/a", "ext4", "sda"),
 		Raft:   &Raft{Targets: []volume.Facts{facts("/b", "xfs", "sdb"), facts("/c", "nfs4", "")}},
 	}
-	alone, group := Step{Name: "raw-sync"}, Step{Name: "raft-stall", Parameters: map[string]string{PlaceParameter: "leader"}}
+	alone, group := Step{Name: "raw-sync"}, Step{Name: "raft-stall", Raft: true}
 	for _, tt := range []struct {
 		step                 Step
 		devices, fileSystems string

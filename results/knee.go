@@ -113,9 +113,6 @@ func short(x float64) string {
 	return strconv.FormatFloat(x, 'g', 3, 64)
 }
 
-// slotsParameter is the parameter that is nats-server's max_concurrent_io.
-const slotsParameter = "max-concurrent-io"
-
 // nearBest is the share of the best throughput that is enough.
 const nearBest = .95
 
@@ -124,7 +121,7 @@ const nearBest = .95
 func (g *grid) slots() *SlotsFound {
 	var line []gridCell
 	most := 0.0
-	for _, l := range g.lines(slotsParameter) {
+	for _, l := range g.lines(g.sweep.SlotsAxis) {
 		for _, c := range l {
 			if *c.Rate.Value > most && len(l) > 1 {
 				line, most = l, *c.Rate.Value
@@ -135,11 +132,11 @@ func (g *grid) slots() *SlotsFound {
 		return nil
 	}
 	best := slices.IndexFunc(line, func(c gridCell) bool { return *c.Rate.Value == most })
-	found := &SlotsFound{At: others(slotsParameter, line[0].At), Best: slotsOf(line[best])}
+	found := &SlotsFound{At: others(g.sweep.SlotsAxis, line[0].At), Best: g.slotsOf(line[best])}
 	enough := g.enough(line, best)
 	for i, c := range line {
 		if i != enough && (enough < 0 || i < enough) && g.mayBeNear(c, line[best]) {
-			found.Open = append(found.Open, slotsOf(c))
+			found.Open = append(found.Open, g.slotsOf(c))
 			g.undecided[c.Step] = true
 		}
 	}
@@ -147,7 +144,7 @@ func (g *grid) slots() *SlotsFound {
 		g.undecided[line[best].Step], g.undecided[line[max(0, enough)].Step] = true, true
 	}
 	if enough >= 0 {
-		found.Enough = slotsOf(line[enough])
+		found.Enough = g.slotsOf(line[enough])
 		found.Line = fmt.Sprintf("jetstream { max_concurrent_io: %d }", found.Enough)
 		found.Ratio = g.over(line[enough], line[best])
 	}
@@ -155,8 +152,8 @@ func (g *grid) slots() *SlotsFound {
 	return found
 }
 
-func slotsOf(c gridCell) int {
-	n, _ := strconv.Atoi(c.At[slotsParameter])
+func (g *grid) slotsOf(c gridCell) int {
+	n, _ := strconv.Atoi(c.At[g.sweep.SlotsAxis])
 	return n
 }
 
@@ -223,7 +220,7 @@ func (g *grid) smallerWords(found *SlotsFound, line []gridCell, best, enough int
 		return fmt.Sprintf("; too noisy to tell for %s", slotsList(found.Open))
 	}
 	below := line[enough-1]
-	return fmt.Sprintf("; %s slots do %s, %s", measure.Grouped(int64(slotsOf(below))), g.rateWords(below), percentOf(g.over(below, line[best])))
+	return fmt.Sprintf("; %s slots do %s, %s", measure.Grouped(int64(g.slotsOf(below))), g.rateWords(below), percentOf(g.over(below, line[best])))
 }
 
 // percentOf writes a ratio in per cent with its interval.

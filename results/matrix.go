@@ -155,8 +155,7 @@ func typical(rounds []measure.Round, step Step) (median *float64, short bool) {
 		return nil, false
 	}
 	half, _ := quantileOf(merged(ds), .5)
-	_, writers := step.Parameters["concurrency"] // a probe without any does its work once a turn
-	return finite(half), writers && step.closed() && step.Duration > 0 && fewInARow*half > step.Duration.Seconds()
+	return finite(half), step.Loop == measure.Closed && step.Duration > 0 && fewInARow*half > step.Duration.Seconds()
 }
 
 // ratesOf are the operations a second of each round. A metric with one value a

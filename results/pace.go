@@ -63,7 +63,7 @@ func pace(run *Run) []Finding {
 	var across, within []change
 	for _, m := range run.Measurements {
 		step := run.StepOf(m)
-		if m.Unit != measure.Seconds || !step.closed() {
+		if m.Unit != measure.Seconds || step.Loop == measure.AtRate {
 			continue
 		}
 		moments := momentsOf(run, m)
@@ -78,19 +78,6 @@ func pace(run *Run) []Finding {
 		return []Finding{paceFinding(run, all)}
 	}
 	return nil
-}
-
-// closed says whether the operations of a step are as many as can be: its mode
-// says so, or it has none, and no rate.
-func (s Step) closed() bool {
-	if mode, has := s.Parameters["mode"]; has {
-		return mode == "closed" || mode == "write"
-	}
-	if _, has := s.Parameters["rate"]; has {
-		return false
-	}
-	rate, has := s.Parameters["writes-per-second"]
-	return !has || rate == "0"
 }
 
 // momentsOf are the slices of a measurement.

@@ -122,7 +122,7 @@ func swept(run *Run) []Finding {
 // holds requests back above the device if the rounds that did end show it, what is
 // below the file system where there is a block device, else the file system.
 func incidentCause(run *Run, in Incident) *cause.Cause {
-	volumes := run.Volumes(run.step(in.Step))
+	volumes := run.Volumes(run.Step(in.Step))
 	if i := slices.IndexFunc(run.raft().Targets, func(v volume.Facts) bool { return in.Target != "" && v.Path == in.Target }); i >= 0 {
 		volumes = run.raft().Targets[i : i+1]
 	}

@@ -78,10 +78,6 @@ type Raft struct {
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
-// PlaceParameter is what only a step with a Raft group has: which of its servers
-// stand on the volume.
-const PlaceParameter = "place"
-
 // Step is a step of the run with all its parameters in force.
 type Step struct {
 	Name        string            `json:"name"`
@@ -91,6 +87,9 @@ type Step struct {
 	Parameters  map[string]string `json:"parameters"`
 	Topic       string            `json:"topic,omitempty"` // what of a server it is about, such as elections
 	Asked       string            `json:"asked,omitempty"` // the parameters that matter, in words
+	Raft        bool              `json:"raft,omitempty"`  // it runs a Raft group
+	Loop        measure.Loop      `json:"loop,omitempty"`
+	Slots       int               `json:"slots,omitempty"` // I/O slots (max_concurrent_io); 0 where it has no such parameter
 	Informative bool              `json:"informative,omitempty"`
 	Note        string            `json:"note,omitempty"` // whose slots these are
 	Rounds      int               `json:"rounds"`         // as planned; an extension may double them
@@ -127,11 +126,8 @@ func (run *Run) StepIndex(m measure.Measurement) int {
 	return slices.IndexFunc(run.Steps, func(s Step) bool { return s.owns(m) })
 }
 
-// StepNote is the note of the step with that title.
-func (run *Run) StepNote(title string) string { return run.step(title).Note }
-
-// step is the step with that title; one without a name where there is none.
-func (run *Run) step(title string) Step {
+// Step is the step with that title; one without a name where there is none.
+func (run *Run) Step(title string) Step {
 	for _, s := range run.Steps {
 		if s.Title() == title {
 			return s
@@ -143,7 +139,7 @@ func (run *Run) step(title string) Step {
 // Volumes are those that a step writes to: with a Raft group, further targets too.
 func (run *Run) Volumes(step Step) []volume.Facts {
 	all := []volume.Facts{run.Volume}
-	if _, group := step.Parameters[PlaceParameter]; group {
+	if step.Raft {
 		all = append(all, run.raft().Targets...)
 	}
 	return all

@@ -33,7 +33,7 @@ func runOf(t testing.TB, rounds []measure.Round, limits ...string) *Run {
 		Profile: profiles.Profile{Name: "test", Steps: []profiles.Step{
 			{Name: "disk", Probe: "disk"},
 		}},
-		Steps: []Step{{Name: "disk", Probe: "disk", Topic: "device", Asked: "writes of 4 KiB", Parameters: map[string]string{"size": "4KiB"}, Labels: map[string]string{"size": "4KiB"}, Rounds: len(rounds)}},
+		Steps: []Step{{Name: "disk", Probe: "disk", Topic: "device", Asked: "writes of 4 KiB", Loop: measure.Closed, Parameters: map[string]string{"size": "4KiB"}, Labels: map[string]string{"size": "4KiB"}, Rounds: len(rounds)}},
 	}
 	if len(rounds) > 0 {
 		run.Measurements = []measure.Measurement{{

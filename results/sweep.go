@@ -17,6 +17,9 @@ type Sweep struct {
 	// Axes are the parameters that were varied, one or two, as the user gave
 	// them.
 	Axes []Axis `json:"axes"`
+	// SlotsAxis is the parameter that is nats-server's max_concurrent_io; empty where it was
+	// not varied.
+	SlotsAxis string `json:"slots_axis,omitempty"`
 	// Metric is the latency that the cells are compared by, and whose
 	// operations a second are their throughput.
 	Metric string `json:"metric"`

@@ -21,7 +21,7 @@ func axis(parameter string, values ...string) Axis { return Axis{parameter, valu
 func sweepOf(axes []Axis, rates func(at map[string]string) []float64) *Run {
 	run := &Run{
 		Schema: Schema, Tool: Tool{Name: toolName, Version: "test"}, ID: "1", Started: started, Ended: started, Budget: 60,
-		Sweep: &Sweep{Probe: "disk", Axes: axes, Metric: "write"},
+		Sweep: &Sweep{Probe: "disk", Axes: axes, Metric: "write", SlotsAxis: "max-concurrent-io"},
 	}
 	places := []map[string]string{{}}
 	for _, a := range axes {
@@ -147,18 +147,18 @@ func TestEvaluateMetrics(t *testing.T) {
 // TestShortTurn: a turn must hold some operations one after another, where it is
 // the turn that ends them.
 func TestShortTurn(t *testing.T) {
-	short := func(turn time.Duration, mode string) bool {
+	short := func(turn time.Duration, loop measure.Loop) bool {
 		run := sweepOf([]Axis{axis("concurrency", "1", "4")}, func(map[string]string) []float64 { return []float64{100} })
-		run.Steps[0].Duration, run.Steps[0].Parameters = turn, map[string]string{"mode": mode, "concurrency": "1"}
-		if mode == "" {
-			run.Steps[0].Parameters = nil // nor writers
-		}
+		run.Steps[0].Duration, run.Steps[0].Loop = turn, loop
 		return Evaluate(run).Cells[0].Short // its operations take 1 ms
 	}
-	if !short(2*time.Millisecond, "closed") || short(10*time.Millisecond, "closed") || short(2*time.Millisecond, "storm") || short(2*time.Millisecond, "open") || short(2*time.Millisecond, "") {
-		t.Error("of turns of 2 ms and 10 ms in closed loop only the first is too short, and no storm's, no open loop's and none of a probe without writers is")
+	if !short(2*time.Millisecond, measure.Closed) || short(10*time.Millisecond, measure.Closed) || short(2*time.Millisecond, measure.AtRate) || short(2*time.Millisecond, measure.Once) {
+		t.Error("of turns of 2 ms and 10 ms in closed loop only the first is too short, and none at a rate or of work that is done once a turn is")
 	}
 }
+
+// slotsParameter is what the sweeps of these tests call max_concurrent_io.
+const slotsParameter = "max-concurrent-io"
 
 func TestKnee(t *testing.T) {
 	writers := []string{"16", "1", "2", "4", "8"} // in no order

@@ -19,7 +19,7 @@ import (
 func TestSlotsLineIsNATSConf(t *testing.T) {
 	run := &results.Run{
 		Schema: results.Schema,
-		Sweep: &results.Sweep{Probe: "term-vote", Metric: "election", Axes: []results.Axis{
+		Sweep: &results.Sweep{Probe: "term-vote", Metric: "election", SlotsAxis: "max-concurrent-io", Axes: []results.Axis{
 			results.NewAxis("max-concurrent-io", []string{"4", "16", "64"}),
 		}},
 	}

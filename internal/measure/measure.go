@@ -32,6 +32,22 @@ const (
 	Integrity Kind = "integrity" // a count of what was acknowledged and is not there
 	// Harness: how late the program itself was. It is no figure of the volume.
 	Harness Kind = "harness"
+	// FileSync and DirSync: the sync of one file, and a rename with the sync of its
+	// directory, one after the other with nothing beside them.
+	FileSync Kind = "file-sync"
+	DirSync  Kind = "dir-sync"
+	// Mark: operations whose times are marked beside the others', which they make slow.
+	Mark Kind = "mark"
+)
+
+// Loop says how the operations of a step follow each other.
+type Loop string
+
+// The loops.
+const (
+	AtRate Loop = ""       // at a rate of their own, or all together
+	Closed Loop = "closed" // without pause: as many as there can be
+	Once   Loop = "once"   // the step's work is done in one go, once a turn
 )
 
 // Measurement is one metric of one step, with a Round for each turn of the

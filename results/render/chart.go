@@ -34,10 +34,6 @@ type latencyLine struct {
 	whole  *measure.Distribution
 }
 
-// syncMetric is the time of a whole sync of a stream; when syncs were is marked
-// beside the latencies that they make long.
-const syncMetric = "sync"
-
 // latencyLines are the metrics of a step that are latencies.
 func latencyLines(step results.Step, group []measure.Measurement) []latencyLine {
 	var all []latencyLine
@@ -254,7 +250,7 @@ func columnsOf(rows map[float64][]*float64, series int) [][]*float64 {
 func syncTimes(run *results.Run, turns turns, group []measure.Measurement) []float64 {
 	var all []float64
 	for _, m := range group {
-		if m.Metric != syncMetric {
+		if m.Kind != measure.Mark {
 			continue
 		}
 		for _, r := range m.Rounds {

@@ -205,7 +205,7 @@ func sweptInPart(t testing.TB) *results.Run {
 		return rounds
 	})
 	run.Notes = []string{"a note"}
-	run.Steps[1].Parameters["mode"], run.Steps[1].Parameters["concurrency"] = "closed", "4"
+	run.Steps[1].Loop = measure.Closed
 	run.Steps[1].Duration = 50 * time.Millisecond // too short a turn
 	for i := range run.Measurements {
 		run.Measurements[i].Warnings = []string{"a warning of every cell"}
@@ -218,9 +218,8 @@ func sweptInPart(t testing.TB) *results.Run {
 }
 
 func whole(t testing.TB, text string) int {
-	t.Helper()
 	n, err := strconv.Atoi(text)
-	if err != nil {
+	if err != nil && t != nil {
 		t.Fatal(err)
 	}
 	return n
@@ -232,7 +231,7 @@ func sweepRun(t testing.TB, axes []results.Axis, rounds func(at map[string]strin
 	run := healthy(t)
 	run.Steps, run.Measurements, run.Profile.Limits, run.Slots = nil, nil, nil, results.Slots{}
 	run.Profile.Figures = nil
-	run.Sweep = &results.Sweep{Probe: "term-vote", Axes: axes, Metric: "election"}
+	run.Sweep = &results.Sweep{Probe: "term-vote", Axes: axes, Metric: "election", SlotsAxis: "max-concurrent-io"}
 	set := map[string]string{}
 	for _, axis := range axes {
 		set[axis.Parameter] = strings.Join(axis.Values, ",")
@@ -274,7 +273,7 @@ func odd(t testing.TB) *results.Run {
 
 func storm(name, slots string) results.Step {
 	return results.Step{
-		Name: name, Probe: "term-vote", Labels: map[string]string{"max-concurrent-io": slots},
+		Name: name, Probe: "term-vote", Labels: map[string]string{"max-concurrent-io": slots}, Slots: whole(nil, slots),
 		Topic: "elections", Asked: "2,000 Raft groups, each a voter, " + measure.Readable(slots) + " I/O slots",
 		Parameters: map[string]string{"mode": "storm", "groups": "2000", "role": "voter", "bound": "4s", "max-concurrent-io": slots},
 	}

@@ -101,7 +101,7 @@ func htmlTopics(r Report, told story) []htmlTopic {
 	if informative := r.Verdict.Informative; len(informative) > 0 {
 		topic := newTopic("for information", false, informative)
 		for i, f := range informative {
-			topic.Limits[i].Reason = strings.TrimSpace("This changes nothing in the verdict. " + r.Run.StepNote(f.Step))
+			topic.Limits[i].Reason = strings.TrimSpace("This changes nothing in the verdict. " + r.Run.Step(f.Step).Note)
 		}
 		all = append(all, topic)
 	}

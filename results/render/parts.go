@@ -136,13 +136,12 @@ func writeLimits(w io.Writer, r Report) {
 // servers that this volume does not carry.
 func writeInformative(w io.Writer, r Report) {
 	for _, f := range r.Verdict.Informative {
-		slots, isServer := f.Labels["max-concurrent-io"]
-		what := "with " + f.Step
-		if isServer {
-			what = "with " + slots + " I/O slots"
-			if note := r.Run.StepNote(f.Step); note != "" {
-				what += " (" + note + ")"
-			}
+		step, what := r.Run.Step(f.Step), "with "+f.Step
+		if step.Slots > 0 {
+			what = "with " + counted(step.Slots, "I/O slot")
+		}
+		if step.Note != "" {
+			what += " (" + step.Note + ")"
 		}
 		paragraph(w, "\n", "", fmt.Sprintf("For information, %s: %s, %s, limit %s: %s. It changes nothing in the verdict.",
 			what, titleOf(f), observed(f), bound(f), outcome(f.Status)))

@@ -66,7 +66,7 @@ func Experiment(run func() int) func() int {
 	return func() int {
 		flag.Parse()
 		if os.Getenv(RequireEnv) == "" && flag.Lookup("test.run").Value.String() == "" {
-			fmt.Println("not run: these tests take minutes; " + RequireEnv + "=fuse,loop runs them, and so does -run with their names")
+			fmt.Fprintln(os.Stderr, "not run: these tests take minutes; "+RequireEnv+"=fuse,loop runs them, and so does -run with their names")
 			return 0
 		}
 		return run()

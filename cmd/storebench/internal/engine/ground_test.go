@@ -37,7 +37,7 @@ func (p *fakeProbe) Run(_ context.Context, env *probes.Env) ([]measure.Measureme
 // raftStep is a step with a Raft group whose servers take so much each.
 func raftStep(name, place string, peer probes.Need) *plannedStep {
 	return &plannedStep{
-		Step:  results.Step{Name: name, Probe: "fake", Parameters: map[string]string{results.PlaceParameter: place}},
+		Step:  results.Step{Name: name, Probe: "fake", Parameters: map[string]string{placeParameter: place}},
 		probe: &fakeProbe{info: probes.Info{Name: "fake", Need: probes.Need{Bytes: 1 << 20, Files: 10}, Peers: peer}},
 	}
 }

@@ -258,7 +258,7 @@ func (p *plan) checkTargets(o Options) error {
 	}
 	for _, s := range p.steps {
 		if s.raft() && !s.beside() {
-			return usagef("step %s puts all %d servers on the first volume (%s=%s), and leaves none for --target: leave one of the two out", s.Title(), groupSize, results.PlaceParameter, placeAll)
+			return usagef("step %s puts all %d servers on the first volume (%s=%s), and leaves none for --target: leave one of the two out", s.Title(), groupSize, placeParameter, placeAll)
 		}
 	}
 	return nil
@@ -283,18 +283,22 @@ func (p *plan) besideNames() []string {
 	return names
 }
 
+// placeParameter is what only a step with a Raft group has: which of its servers stand on the
+// volume.
+const placeParameter = "place"
+
 // placeAll puts all servers of a Raft group on the volume.
 const placeAll = "all"
 
 // raft says whether the step runs a Raft group.
 func (s *plannedStep) raft() bool {
-	_, placed := s.Parameters[results.PlaceParameter]
+	_, placed := s.Parameters[placeParameter]
 	return placed || s.probe.Info().Peers != probes.Need{}
 }
 
 // beside says whether servers of its Raft group stand beside the volume.
 func (s *plannedStep) beside() bool {
-	return s.raft() && s.Parameters[results.PlaceParameter] != placeAll
+	return s.raft() && s.Parameters[placeParameter] != placeAll
 }
 
 // scaleOf stretches or shrinks the rounds to the budget that was asked for. Steps
@@ -531,10 +535,13 @@ func newStep(o Options, s profiles.Step, scale float64, values map[string]string
 		}
 	}
 	rounds := s.RoundsOf(o.Profile)
-	return &plannedStep{probe: probe, most: rounds, Step: results.Step{
-		Name: s.Name, Probe: s.Probe, Labels: labels, Parameters: parameters, Topic: probe.Info().Topic, Asked: probes.Asked(probe), Informative: s.Informative, Note: slotsNote(s, o.CPUs),
+	slots, _ := strconv.Atoi(parameters[slotsParameter]) // 0 where it has none
+	planned := &plannedStep{probe: probe, most: rounds, Step: results.Step{
+		Name: s.Name, Probe: s.Probe, Labels: labels, Parameters: parameters, Topic: probe.Info().Topic, Asked: probes.Asked(probe), Loop: probes.LoopOf(probe), Slots: slots, Informative: s.Informative, Note: slotsNote(s, o.CPUs),
 		Rounds: rounds, Duration: scaled(s.Duration, scale), Warmup: scaled(s.Warmup, min(scale, 1)),
-	}}, nil
+	}}
+	planned.Raft = planned.raft()
+	return planned, nil
 }
 
 // slotsNote says whose slots a step has that names a server's version.

@@ -415,7 +415,7 @@ func TestPlanLinked(t *testing.T) {
 		t.Errorf("%d variants kept, notes %q", len(kept), p.notes)
 	}
 	foreign := Options{Server: Server{Program: "/bin/server", Version: "2.12.4"}}
-	if kept := p.runnable(foreign, step, variants()); len(kept) != 1 || kept[0].Parameters[results.PlaceParameter] != "follower" {
+	if kept := p.runnable(foreign, step, variants()); len(kept) != 1 || kept[0].Parameters[placeParameter] != "follower" {
 		t.Errorf("%d variants kept", len(kept))
 	}
 	if len(p.notes) != 1 || !strings.Contains(p.notes[0], "step raft was left out") {
@@ -423,7 +423,7 @@ func TestPlanLinked(t *testing.T) {
 	}
 	unfit := variants()
 	unfit[1].probe.(*fakeProbe).info.Unfit = "a follower has nothing to do"
-	if kept := p.runnable(Options{}, step, unfit); len(kept) != 1 || kept[0].Parameters[results.PlaceParameter] != "leader" {
+	if kept := p.runnable(Options{}, step, unfit); len(kept) != 1 || kept[0].Parameters[placeParameter] != "leader" {
 		t.Errorf("%d variants kept", len(kept))
 	}
 	if last := p.notes[len(p.notes)-1]; last != "step raft was left out in part: a follower has nothing to do" {

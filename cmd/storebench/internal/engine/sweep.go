@@ -207,6 +207,9 @@ func (p *plan) addAxis(o Options, varied Override) error {
 		return fmt.Errorf("--vary %s=%s leaves %s alone to compare: give at least two values that differ", name, varied.Value, strings.Join(axis.Values, ", "))
 	}
 	p.sweep.Axes = append(p.sweep.Axes, axis)
+	if name == slotsParameter {
+		p.sweep.SlotsAxis = name
+	}
 	return nil
 }
 
