@@ -111,9 +111,9 @@ func (c *Cache) Cold() bool { return c == nil || c.Unknown == "" && c.Resident =
 type SlotWaits struct {
 	Slots   int     `json:"slots"` // max_concurrent_io, such as 4,096
 	Waiters int64   `json:"waiters"`
-	Waits   uint64  `json:"waits"`            // operations that had to wait
+	Waits   uint64  `json:"waits"`            // waits that ended
 	Seconds float64 `json:"wait_seconds"`     // of all of them together
-	Max     float64 `json:"max_wait_seconds"` // of the one that waited longest
+	Max     float64 `json:"max_wait_seconds"` // the longest since the slots were made; 0 where none ended in the round
 }
 
 // Device is what the block device below the volume did, from /proc/diskstats. Of
