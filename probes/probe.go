@@ -62,11 +62,12 @@ type Info struct {
 // writes in flight: the worker must exit and leave its directory.
 var ErrCut = errors.New("cut with writes in flight")
 
-// Metric is one thing a probe measures.
+// Metric is one thing a probe measures. The first of a probe's metrics is its
+// primary one: a limit that names no metric is on it.
 type Metric struct {
-	Name string // snake_case
-	Unit measure.Unit
-	Help string
+	Name string       // snake_case
+	Unit measure.Unit // the base unit of its figures, such as measure.Seconds
+	Help string       // one line for storebench probes show: what is timed or counted
 	// Kind is what its figures are; the zero value is the latency of operations, or a
 	// plain figure.
 	Kind measure.Kind
@@ -86,10 +87,11 @@ func (i Info) Describe(measured []measure.Measurement) {
 	}
 }
 
-// Need is the room that a round takes on a volume.
+// Need is the room that a round takes on a volume at its largest. The run is
+// refused where that is not free, so it may be too much and never too little.
 type Need struct {
-	Bytes int64
-	Files int64
+	Bytes int64 // of contents, such as 2 << 30
+	Files int64 // files and directories, each an inode
 }
 
 // Env is what a round gets from whoever runs it.

@@ -19,6 +19,7 @@ type serverLine struct {
 	serverlog.Event
 }
 
+// String is the line as a report shows it, with the server's number before it.
 func (l serverLine) String() string {
 	return fmt.Sprintf("nats-server %d: %s", l.server, natscluster.Line(l.Event))
 }

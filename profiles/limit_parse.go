@@ -14,7 +14,7 @@ import (
 type LimitError struct {
 	Text   string // the whole text
 	Offset int    // of the fault in Text, in bytes
-	Reason string
+	Reason string // what is wrong there
 	Hint   string // what to write instead; may be empty
 }
 

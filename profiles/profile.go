@@ -10,31 +10,34 @@ import (
 	"storebench/internal/measure"
 )
 
-// Profile is a set of steps and limits with the workload they stand for.
+// Profile is a set of steps and limits with the workload they stand for. Load
+// and Parse return one that nobody else holds: the caller may change it.
 type Profile struct {
 	Name        string   `yaml:"name" json:"name"`
 	Description string   `yaml:"description" json:"description"`
 	Workload    Workload `yaml:"workload" json:"workload"`
 	// Budget is how long the whole run may take, and its deadline.
 	Budget Duration `yaml:"budget" json:"budget"`
-	Rounds int      `yaml:"rounds" json:"rounds"`
-	Steps  []Step   `yaml:"steps" json:"steps"`
-	Limits []Limit  `yaml:"limits" json:"limits"`
+	// Rounds is how many rounds a step has, typically 5, 3 in a quick profile.
+	Rounds int     `yaml:"rounds" json:"rounds"`
+	Steps  []Step  `yaml:"steps" json:"steps"`
+	Limits []Limit `yaml:"limits" json:"limits"`
 	// Figures are what a report says in plain numbers of what the volume carries.
 	Figures []Figure `yaml:"figures,omitempty" json:"figures,omitempty"`
 }
 
 // Workload is what is asked: what the operator's server does to the disk.
-// A finding names it, and headroom is measured against it.
+// A finding names it, and headroom is measured against it. The values in the
+// comments are those of the profile raft.
 type Workload struct {
-	Rate        float64      `yaml:"messages-per-second" json:"messages_per_second"`
-	MessageSize measure.Size `yaml:"message-size" json:"message_size"`
-	Streams     int          `yaml:"streams" json:"streams"`
-	Consumers   int          `yaml:"consumers" json:"consumers"`
-	Groups      int          `yaml:"raft-groups" json:"raft_groups"`
-	Sync        string       `yaml:"sync" json:"sync"`               // default or always
-	Cipher      string       `yaml:"cipher" json:"cipher"`           // none, chacha or aes
-	Compression string       `yaml:"compression" json:"compression"` // none or s2
+	Rate        float64      `yaml:"messages-per-second" json:"messages_per_second"` // over all streams: 1,000
+	MessageSize measure.Size `yaml:"message-size" json:"message_size"`               // of the payload: 1 KiB
+	Streams     int          `yaml:"streams" json:"streams"`                         // that are written at once: 4
+	Consumers   int          `yaml:"consumers" json:"consumers"`                     // in all streams together: 43
+	Groups      int          `yaml:"raft-groups" json:"raft_groups"`                 // on this server, which vote in an election storm: 2,000
+	Sync        string       `yaml:"sync" json:"sync"`                               // default or always
+	Cipher      string       `yaml:"cipher" json:"cipher"`                           // none, chacha or aes
+	Compression string       `yaml:"compression" json:"compression"`                 // none or s2
 	// Slots is max_concurrent_io; 0 is today's default.
 	Slots int `yaml:"max-concurrent-io" json:"max_concurrent_io"`
 }
@@ -48,7 +51,8 @@ type Step struct {
 	Set map[string]string `yaml:"set,omitempty" json:"set,omitempty"`
 	// Duration is how long one round measures, at the profile's own budget.
 	Duration Duration `yaml:"duration" json:"duration"`
-	Warmup   Duration `yaml:"warmup,omitempty" json:"warmup,omitempty"`
+	// Warmup is how long it runs before that; what it does then is not counted.
+	Warmup Duration `yaml:"warmup,omitempty" json:"warmup,omitempty"`
 	// Rounds is the profile's when 0.
 	Rounds int `yaml:"rounds,omitempty" json:"rounds,omitempty"`
 	// Informative steps are measured and shown and change neither the status

@@ -44,9 +44,9 @@ func Logged(run *Run) ([]byte, error) {
 
 // Collected is a run document found in a log, or why it could not be read.
 type Collected struct {
-	Line int // of the log, where it begins
-	Run  *Run
-	Err  error
+	Line int   // of the log, where it begins
+	Run  *Run  // nil where it could not be read
+	Err  error // why it could not; nil where Run is there
 }
 
 // FromLog returns every run document in a log, among whatever else is in it.

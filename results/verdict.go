@@ -22,6 +22,7 @@ const (
 
 var statusNames = map[Status]string{Inconclusive: "inconclusive", Pass: "pass", Warn: "warn", Fail: "fail"}
 
+// String is the status in lower case, as the run document and reports have it.
 func (s Status) String() string { return statusNames[s] }
 
 // MarshalText writes the status by its name.

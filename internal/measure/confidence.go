@@ -29,7 +29,7 @@ const (
 )
 
 // Interval is what a figure lies in with 95 % confidence (97.5 % on each side).
-// An end that is not known is infinite, and null in JSON.
+// An end that is not known is infinite, and null in JSON. Its unit is the figure's.
 type Interval struct{ Low, High float64 }
 
 type intervalWire struct {

@@ -73,7 +73,7 @@ type Measurement struct {
 // and Series is set.
 type Round struct {
 	Start        time.Time     `json:"start"`
-	Elapsed      float64       `json:"elapsed_seconds"`
+	Elapsed      float64       `json:"elapsed_seconds"` // how long it measured, from Start
 	Context      Context       `json:"context"`
 	Distribution *Distribution `json:"distribution,omitempty"`
 	Value        *float64      `json:"value,omitempty"`
@@ -85,8 +85,8 @@ type Round struct {
 
 // Series is a value over time, such as the lag of a group.
 type Series struct {
-	Interval float64   `json:"interval_seconds"`
-	Values   []float64 `json:"values"`
+	Interval float64   `json:"interval_seconds"` // between two values, such as 0.05
+	Values   []float64 `json:"values"`           // in the unit of the measurement
 }
 
 // Context is what else happened on the machine during a round. A nil part was
@@ -125,19 +125,19 @@ func (c *Cache) Cold() bool { return c == nil || c.Unknown == "" && c.Resident =
 // (max_concurrent_io), from its own counters (Varz.DiskIOWaitStats). A wait
 // still under way when the round ended is in Waiters alone.
 type SlotWaits struct {
-	Slots   int     `json:"slots"`
+	Slots   int     `json:"slots"` // max_concurrent_io, such as 4,096
 	Waiters int64   `json:"waiters"`
-	Waits   uint64  `json:"waits"`
-	Seconds float64 `json:"wait_seconds"`
-	Max     float64 `json:"max_wait_seconds"`
+	Waits   uint64  `json:"waits"`            // waits that ended
+	Seconds float64 `json:"wait_seconds"`     // of all of them together
+	Max     float64 `json:"max_wait_seconds"` // the longest since the slots were made; 0 where none ended in the round
 }
 
 // Device is what the block device below the volume did, from /proc/diskstats. Of
 // several volumes it is the one with the most to do.
 type Device struct {
 	Name         string  `json:"name"`
-	Busy         float64 `json:"busy_ratio"`
-	Reads        uint64  `json:"reads"`
+	Busy         float64 `json:"busy_ratio"` // share of the round (0 to 1) with a request under way
+	Reads        uint64  `json:"reads"`      // requests that ended, of all who use the device
 	Writes       uint64  `json:"writes"`
 	Flushes      uint64  `json:"flushes"`
 	ReadBytes    uint64  `json:"read_bytes"`
@@ -150,8 +150,9 @@ type Device struct {
 	Hidden bool `json:"hidden,omitempty"`
 }
 
-// Pressure is the share of the round in which some task waited for the
-// resource (PSI, /proc/pressure), and for I/O in which all did.
+// Pressure is the share of the round (0 to 1) in which some task waited for the
+// resource (PSI, /proc/pressure), and for I/O in which all did. On a machine with
+// nothing else to do CPU and Memory are near 0; IO is not, since the round writes.
 type Pressure struct {
 	CPU    float64 `json:"cpu_some_ratio"`
 	Memory float64 `json:"memory_some_ratio"`
