@@ -30,7 +30,7 @@ it cannot, what is to blame.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usagef("%w (see: %s --help)", err, cmd.CommandPath())
 	})
-	root.AddCommand(newCheck(), newSweep(), newReport(), newCompare(), newK8s(), newCollect(), newLogs(), newProbes(), newProfiles(), newClean(), newSimulate(), newVersion(), newWorker(), newRaftServer())
+	root.AddCommand(newCheck(), newSweep(), newReport(), newCompare(), newK8s(), newCollect(), newLogs(), newInspect(), newProbes(), newProfiles(), newClean(), newSimulate(), newVersion(), newWorker(), newRaftServer())
 	usageOfArgs(root)
 	return root
 }

@@ -43,21 +43,33 @@ func writeTable(w io.Writer, d *Diagnosis) {
 	if len(d.Kinds) == 0 {
 		return
 	}
+	t := newTable(2, 3)
+	t.AppendHeader(table.Row{"kind", "count", "worst", "first", "last", "nodes", "streams, groups, connections"})
+	for _, k := range d.Kinds {
+		t.AppendRow(table.Row{k.Kind, number(k.Count), k.Worst, day(k, true), day(k, false), names(k.Nodes), subjects(k)})
+	}
+	fmt.Fprintln(w)
+	renderTable(w, t)
+}
+
+// newTable is a table whose columns of numbers, counted from 1, are set to the right.
+func newTable(numbers ...int) table.Writer {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options = table.Options{SeparateHeader: true}
 	t.Style().Box.PaddingLeft = ""
 	t.Style().Box.PaddingRight = "  "
 	t.Style().Format.Header = text.FormatDefault
-	right := func(n int) table.ColumnConfig {
-		return table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight}
+	var columns []table.ColumnConfig
+	for _, n := range numbers {
+		columns = append(columns, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
 	}
-	t.SetColumnConfigs([]table.ColumnConfig{right(2), right(3)})
-	t.AppendHeader(table.Row{"kind", "count", "worst", "first", "last", "nodes", "streams, groups, connections"})
-	for _, k := range d.Kinds {
-		t.AppendRow(table.Row{k.Kind, number(k.Count), k.Worst, day(k, true), day(k, false), names(k.Nodes), subjects(k)})
-	}
-	fmt.Fprintln(w)
+	t.SetColumnConfigs(columns)
+	return t
+}
+
+// renderTable writes a table without spaces at the ends of lines.
+func renderTable(w io.Writer, t table.Writer) {
 	for _, l := range strings.Split(t.Render(), "\n") {
 		fmt.Fprintln(w, strings.TrimRight(l, " "))
 	}
