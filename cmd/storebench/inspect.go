@@ -66,7 +66,7 @@ STOREDIR is no store.`,
 			return ending(unwritten, inspectionCode(i, flags.failOn == "warn"))
 		},
 	}
-	out.addTo(cmd, []string{"text", "json"})
+	out.addTo(cmd, []string{"text", "json", "markdown", "csv"})
 	f := cmd.Flags()
 	f.StringVar(&flags.Account, "account", "", "only accounts whose names fit, such as ORDERS or 'A*'")
 	f.StringVar(&flags.Stream, "stream", "", "only streams whose names fit")

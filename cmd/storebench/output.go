@@ -86,6 +86,9 @@ func (o *outputs) check(ctx context.Context) error {
 func (o *outputs) parse(ctx context.Context, spec string) (output, error) {
 	name, file, toFile := strings.Cut(spec, "=")
 	format, err := render.Find(name)
+	if err != nil && slices.Contains(o.names, name) {
+		format, err = render.Format{Name: name}, nil // one that tells no run, such as csv
+	}
 	if err != nil {
 		return output{}, asUsage(err)
 	}

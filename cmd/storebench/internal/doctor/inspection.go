@@ -59,24 +59,17 @@ func Inspect(store *storedir.Store, on Volume) *Inspection {
 		if f := rule(store, on); f != nil {
 			f.Where = f.Where[:min(len(f.Where), mostWhere)]
 			i.Findings = append(i.Findings, *f)
-			if f.Status == results.Fail || i.Status == results.Pass {
+			if badness(f.Status) > badness(i.Status) {
 				i.Status = f.Status
 			}
 		}
 	}
-	slices.SortStableFunc(i.Findings, func(a, b StoreFinding) int {
-		return cmp.Compare(boolInt(b.Status == results.Fail), boolInt(a.Status == results.Fail))
-	})
+	slices.SortStableFunc(i.Findings, func(a, b StoreFinding) int { return cmp.Compare(badness(b.Status), badness(a.Status)) })
 	i.Costs = costs(store, on)
 	return i
 }
 
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
+func badness(s results.Status) int { return slices.Index([]results.Status{results.Pass, results.Warn, results.Fail}, s) }
 
 // WriteInspection tells an inspection in a format: text, json, markdown or csv.
 func WriteInspection(w io.Writer, format string, i *Inspection) error {
@@ -84,6 +77,12 @@ func WriteInspection(w io.Writer, format string, i *Inspection) error {
 	switch format {
 	case "text":
 		i.writeText(&page)
+	case "markdown":
+		i.writeMarkdown(&page)
+	case "csv":
+		if err := i.writeCSV(&page); err != nil {
+			return err
+		}
 	case "json":
 		enc := json.NewEncoder(&page)
 		enc.SetIndent("", "  ")

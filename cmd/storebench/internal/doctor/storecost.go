@@ -27,10 +27,14 @@ type Cost struct {
 func costs(store *storedir.Store, on Volume) []Cost {
 	sum := total(store)
 	clean, killed := sum.restart()
-	list := []Cost{clean, killed, sum.fullState(), sum.sync(), election(len(store.Groups), on), catchup(store)}
+	list := []Cost{clean, killed, sum.fullState(), sum.sync()}
+	if n := len(store.Groups); n > 0 {
+		list = append(list, election(n, on))
+	}
+	list = append(list, catchup(store))
 	rate := recoveryRate(on.Run)
 	for i, c := range list {
-		if rate > 0 && slices.Contains([]string{"restart-clean", "restart-killed", "restart-now", "catchup"}, c.Name) {
+		if rate > 0 && slices.Contains([]string{"restart-clean", "restart-killed"}, c.Name) {
 			seconds := float64(c.Bytes) / rate
 			list[i].Seconds = &seconds
 		}
@@ -169,9 +173,17 @@ func recoveryRate(run *results.Run) float64 {
 // HasRecovery says whether a run can turn bytes into seconds.
 func HasRecovery(run *results.Run) bool { return recoveryRate(run) > 0 }
 
-func (c Cost) time() string {
-	if c.Seconds == nil {
-		return ""
+// sentence is a cost as a person reads it.
+func (c Cost) sentence() string {
+	text := counted(c.Files, "file")
+	if c.Bytes > 0 {
+		text += ", " + size(c.Bytes)
 	}
-	return short(time.Duration(*c.Seconds * float64(time.Second)))
+	if c.Syncs > 0 {
+		text += ", " + counted(c.Syncs, "synced write")
+	}
+	if c.Seconds != nil {
+		text += ", " + short(time.Duration(*c.Seconds*float64(time.Second))) + " at the throughput of the run's recovery"
+	}
+	return text + "; " + c.Note
 }

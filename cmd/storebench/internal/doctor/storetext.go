@@ -34,6 +34,10 @@ func (i *Inspection) writeText(w io.Writer) {
 			paragraph(w, fmt.Sprintf("  %-10s", l.word), visible(l.text))
 		}
 	}
+	fmt.Fprintln(w, "\nWhat it will cost")
+	for _, c := range i.Costs {
+		paragraph(w, fmt.Sprintf("  %-31s", c.Title), visible(c.sentence()))
+	}
 	for _, g := range i.grids() {
 		if len(g.rows) == 0 {
 			continue
@@ -97,9 +101,9 @@ func (i *Inspection) summary() string {
 	return text
 }
 
-// grids are the tables: costs, streams, groups, what could not be read.
+// grids are the tables: streams, consumers, groups, what could not be read.
 func (i *Inspection) grids() []grid {
-	return []grid{i.costGrid(), i.streamGrid(), i.consumerGrid(), i.groupGrid(), i.unreadGrid()}
+	return []grid{i.streamGrid(), i.consumerGrid(), i.groupGrid(), i.unreadGrid()}
 }
 
 // shown are the first rows that a person wants.
@@ -108,21 +112,6 @@ func (i *Inspection) shown(n int) int {
 		return min(n, i.Top)
 	}
 	return n
-}
-
-func (i *Inspection) costGrid() grid {
-	g := grid{title: "What it will cost", head: []string{"what", "files", "bytes", "syncs", "time", "note"}, right: []int{2, 3, 4, 5}}
-	for _, c := range i.Costs {
-		g.rows = append(g.rows, []string{c.Title, number(c.Files), size(c.Bytes), orNone(c.Syncs), c.time(), c.Note})
-	}
-	return g
-}
-
-func orNone(n int64) string {
-	if n == 0 {
-		return ""
-	}
-	return number(n)
 }
 
 func (i *Inspection) streamGrid() grid {
@@ -172,6 +161,8 @@ func nextStart(l storedir.Log) string {
 		return "empty"
 	case l.State == nil:
 		return "reads all blocks"
+	case l.State.Outdated == "" && !l.State.Known:
+		return "should use state"
 	case l.State.Outdated == "":
 		return "uses state"
 	case l.State.Guessed:
