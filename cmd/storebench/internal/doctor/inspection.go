@@ -69,7 +69,9 @@ func Inspect(store *storedir.Store, on Volume) *Inspection {
 	return i
 }
 
-func badness(s results.Status) int { return slices.Index([]results.Status{results.Pass, results.Warn, results.Fail}, s) }
+func badness(s results.Status) int {
+	return slices.Index([]results.Status{results.Pass, results.Warn, results.Fail}, s)
+}
 
 // WriteInspection tells an inspection in a format: text, json, markdown or csv.
 func WriteInspection(w io.Writer, format string, i *Inspection) error {
