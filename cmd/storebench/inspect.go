@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"storebench/cmd/storebench/internal/doctor"
+	"storebench/internal/measure"
 	"storebench/internal/storedir"
 	"storebench/internal/volume"
 	"storebench/results"
@@ -22,6 +24,7 @@ type inspectFlags struct {
 	storedir.Options
 	top, slots int
 	run        string
+	maxRead    string
 	failOn     string
 }
 
@@ -38,12 +41,14 @@ or the directory jetstream in it. Nothing is opened for writing, no link is foll
 key is asked for. Run it as the user of nats-server.
 
 Of an encrypted stream, files, sizes and ages are told, but not messages and subjects.
+Blocks are not read without --deep, which reads all of them and so loads the volume.
 
 Exit codes: 0 nothing failing, 3 a failing finding (with --fail-on warn also a warning),
 1 something could not be read (the rest is reported) or the tool failed, 2 usage, or
 STOREDIR is no store.`,
 		Example: `  storebench inspect /var/lib/nats
   storebench inspect /var/lib/nats/jetstream --account ORDERS --top 5
+  storebench inspect /var/lib/nats --stream ORDERS --deep --max-read 20MB/s
   storebench inspect /var/lib/nats --max-concurrent-io 16 --run run.json -o json=store.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -70,6 +75,8 @@ STOREDIR is no store.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.Account, "account", "", "only accounts whose names fit, such as ORDERS or 'A*'")
 	f.StringVar(&flags.Stream, "stream", "", "only streams whose names fit")
+	f.BoolVar(&flags.Deep, "deep", false, "read every block that is not encrypted and check each record's checksum")
+	f.StringVar(&flags.maxRead, "max-read", "50MB/s", "how fast --deep reads; 0 for no limit")
 	f.IntVar(&flags.top, "top", 20, "rows of each table in text; 0 for all")
 	f.IntVar(&flags.slots, "max-concurrent-io", 0, "the server's I/O slots, by which elections are judged; 0 for not known")
 	f.StringVar(&flags.run, "run", "", "a saved run of this volume that has the probe recovery: costs are told in seconds too")
@@ -89,6 +96,11 @@ func (f *inspectFlags) check(dir string) (doctor.Volume, error) {
 			return on, usagef("%s %q: %w", flag, pattern, err)
 		}
 	}
+	var rate measure.Size
+	if err := rate.UnmarshalText([]byte(strings.TrimSuffix(f.maxRead, "/s"))); err != nil {
+		return on, usagef("--max-read %q: %w", f.maxRead, err)
+	}
+	f.MaxRead = int64(rate)
 	if f.top < 0 || f.slots < 0 {
 		return on, usagef("--top and --max-concurrent-io take numbers that are not negative")
 	}

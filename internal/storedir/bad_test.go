@@ -232,3 +232,18 @@ func FuzzRaftFiles(f *testing.F) {
 		}
 	})
 }
+
+func FuzzBlock(f *testing.F) {
+	f.Add(make([]byte, 64))
+	f.Add([]byte("cmp\x01\x20\xff\x06\x00\x00S2sTwO12345678"))
+	f.Add([]byte("\x1e\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0012345678"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		records, found, err := checkBlock(bytes.NewReader(data), int64(len(data)), "S-1")
+		if err != nil {
+			t.Error(err)
+		}
+		if found == nil && records == 0 && len(data) > 0 && !bytes.HasPrefix(data, []byte("cmp\x01")) {
+			t.Errorf("%d bytes without a record are taken", len(data))
+		}
+	})
+}

@@ -108,7 +108,10 @@ func TestCluster(t *testing.T) {
 				s.WaitForShutdown()
 			}
 			for i := range servers {
-				store := read(t, filepath.Join(dir, fmt.Sprintf("n%d", i)), Options{})
+				store := read(t, filepath.Join(dir, fmt.Sprintf("n%d", i)), Options{Deep: true})
+				if d := store.Deep; d.Damaged != 0 || (d.Encrypted == 0) != (cipher == server.NoCipher) {
+					t.Errorf("the Raft logs: %+v", d)
+				}
 				requireGroups(t, store, terms[i], cipher != server.NoCipher)
 			}
 		})

@@ -82,13 +82,12 @@ func kindOf(name string) string {
 
 // describe takes a group's asset from its meta.inf (since nats-server 2.10.4).
 func (g *Group) describe(data []byte, encrypted bool) error {
-	if encrypted && !strings.HasPrefix(string(data), "{") {
-		return nil
-	}
 	var meta struct {
 		Metadata struct{ Account, Stream, Consumer string } `json:"metadata"`
 	}
-	if err := json.Unmarshal(data, &meta); err != nil {
+	if err := json.Unmarshal(data, &meta); err != nil && encrypted {
+		return nil
+	} else if err != nil {
 		return fmt.Errorf("%w: not the JSON of a Raft group", errDamaged)
 	}
 	switch m := meta.Metadata; {

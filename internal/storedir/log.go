@@ -12,14 +12,22 @@ import (
 
 // log reads a directory of blocks. name is the store's: the stream's or the group's.
 func (w *walk) log(d folder, l *Log, name string, encrypted bool, maxMessage int64) {
-	keys := false
-	state := false
+	var keys, state bool
+	var damages []indexed
 	w.each(d, func(entry string, info fs.FileInfo) {
 		base, ext, _ := strings.Cut(entry, ".")
 		index, err := strconv.ParseUint(base, 10, 32)
 		switch {
 		case err == nil && ext == "blk" && !info.IsDir():
 			l.add(block{index, info.Size(), info.ModTime()}, maxMessage)
+			if w.store.Deep == nil {
+				return
+			}
+			if encrypted {
+				w.store.Deep.Encrypted++
+			} else if found := w.check(d, entry, info.Size(), name, index); found != nil && len(damages) < mostItems {
+				damages = append(damages, indexed{*found, index})
+			}
 		case err == nil && ext == "key" && !info.IsDir():
 			l.EncryptedBlocks++
 			keys = true
@@ -32,6 +40,7 @@ func (w *walk) log(d folder, l *Log, name string, encrypted bool, maxMessage int
 		}
 	})
 	l.finish()
+	w.damaged(damages, l.LastBlock)
 	if state {
 		w.state(d, l, name, encrypted || keys)
 	}

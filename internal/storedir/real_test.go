@@ -64,14 +64,15 @@ func fill(t *testing.T, js jetstream.JetStream) (all []want) {
 	ctx := t.Context()
 	for i, cfg := range []jetstream.StreamConfig{
 		{Name: "PLAIN"}, {Name: "SMALL", MaxBytes: 100_000}, {Name: "PACKED", Compression: jetstream.S2Compression},
-		{Name: "KV", MaxMsgsPerSubject: 1, Retention: jetstream.LimitsPolicy}, {Name: "WORK", Retention: jetstream.WorkQueuePolicy}, {Name: "EMPTY"},
+		{Name: "KV", MaxMsgsPerSubject: 1, Retention: jetstream.LimitsPolicy}, {Name: "WORK", Retention: jetstream.WorkQueuePolicy},
+		{Name: "TIGHT", Compression: jetstream.S2Compression, MaxBytes: 100_000}, {Name: "EMPTY"},
 	} {
 		cfg.Subjects = []string{strings.ToLower(cfg.Name) + ".>"}
 		stream, err := js.CreateStream(ctx, cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for n := range 300 * min(1, 5-i) {
+		for n := range 300 * min(1, 6-i) {
 			msg := nats.NewMsg(fmt.Sprintf("%s.%d", strings.ToLower(cfg.Name), n%(7+i)))
 			msg.Data = []byte(strings.Repeat("x", 1+n*7))
 			if n%3 == 0 {
@@ -200,10 +201,11 @@ func TestReal(t *testing.T) {
 			s.Shutdown()
 			s.WaitForShutdown()
 			before := fingerprint(t, dir)
-			store := read(t, dir, Options{})
+			store := read(t, dir, Options{Deep: true})
 			if after := fingerprint(t, dir); after != before {
 				t.Error("the store is not as it was")
 			}
+			requireDeep(t, store, wanted)
 			requireStore(t, store, wanted, test.want)
 		})
 	}
@@ -237,6 +239,73 @@ func requireStore(t *testing.T, store *Store, wanted []want, cipher Cipher) {
 	slices.SortFunc(wanted, byName)
 	if diff := cmp.Diff(wanted, got); diff != "" {
 		t.Errorf("(-server +read):\n%s", diff)
+	}
+}
+
+// requireDeep wants every block of a plain store right, with a record for every message.
+func requireDeep(t *testing.T, store *Store, wanted []want) {
+	t.Helper()
+	var blocks, bytes, msgs int64
+	for _, s := range store.Streams {
+		blocks, bytes = blocks+s.Log.Blocks, bytes+s.Log.BlockBytes
+	}
+	for _, w := range wanted {
+		msgs += int64(w.Msgs)
+	}
+	d := store.Deep
+	switch {
+	case d.Damaged != 0:
+		t.Errorf("damaged: %+v", d.Damages)
+	case store.Streams[0].Cipher != Plain && (d.Encrypted != blocks || d.Records != 0):
+		t.Errorf("encrypted blocks: %+v", d)
+	case store.Streams[0].Cipher == Plain && (d.Blocks != blocks || d.Bytes != bytes || d.Records < msgs):
+		t.Errorf("%+v of %d blocks, %d bytes, %d messages", d, blocks, bytes, msgs)
+	}
+}
+
+// TestDamaged: one bit that turned is found with its file and the sequence before it,
+// in plain and in compressed blocks.
+func TestDamaged(t *testing.T) {
+	dir := t.TempDir()
+	s, js := run(t, dir, server.NoCipher)
+	fill(t, js)
+	s.Shutdown()
+	s.WaitForShutdown()
+	for _, name := range []string{"SMALL", "TIGHT"} {
+		first := read(t, dir, Options{Stream: name}).Streams[0].Log
+		index := first.LastBlock - 1
+		file := filepath.Join("$G", "streams", name, "msgs", fmt.Sprintf("%d.blk", index))
+		data, err := os.ReadFile(filepath.Join(dir, "jetstream", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if packed := strings.HasPrefix(string(data), "cmp"); packed != (name == "TIGHT") {
+			t.Fatalf("%s: compressed %v", file, packed)
+		}
+		at := len(data) / 2
+		if name == "TIGHT" {
+			at = len(data) - 1 // a bit within the compression may turn without a change of what it stands for
+		}
+		data[at] ^= 4
+		if err := os.WriteFile(filepath.Join(dir, "jetstream", file), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		d := read(t, dir, Options{Stream: name, Deep: true}).Deep
+		if d.Damaged != 1 || d.Damages[0].Path != filepath.ToSlash(file) || d.Damages[0].Last || name == "SMALL" && d.Damages[0].After == 0 {
+			t.Errorf("%s: %+v", name, d)
+		}
+	}
+}
+
+// TestPace: blocks are read no faster than asked.
+func TestPace(t *testing.T) {
+	dir := many(t, 50) // of 10 bytes each
+	began := time.Now()
+	if store := read(t, dir, Options{Deep: true, MaxRead: 1000}); store.Deep.Blocks != 50 || store.Deep.Damaged != 50 {
+		t.Errorf("%+v", store.Deep)
+	}
+	if took := time.Since(began); took < 400*time.Millisecond {
+		t.Errorf("500 bytes at 1,000 bytes/s took %v", took)
 	}
 }
 

@@ -24,6 +24,8 @@ type Store struct {
 	Leftovers List `json:"leftovers"`
 	// Unread is what could not be read.
 	Unread List `json:"unread"`
+	// Deep is nil unless the blocks were read.
+	Deep *Deep `json:"deep,omitempty"`
 }
 
 // mostItems bounds a list: a store may hold a million leftovers.

@@ -20,6 +20,9 @@ type Options struct {
 	Account, Stream string
 	// Progress is called now and then with the files and bytes seen; nil is fine.
 	Progress func(files, bytes int64)
+	// Deep reads every block that is not encrypted, at most MaxRead bytes/s (0: no limit).
+	Deep    bool
+	MaxRead int64
 }
 
 // walk is one reading of a store.
@@ -27,6 +30,7 @@ type walk struct {
 	ctx   context.Context
 	opts  Options
 	store *Store
+	paced int64 // bytes of blocks read
 }
 
 // Read reads the store that Find returned. What cannot be read is in Unread and no
@@ -37,6 +41,9 @@ func Read(ctx context.Context, dir string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	w := &walk{ctx: ctx, opts: opts, store: &Store{Dir: dir, ReadAt: time.Now()}}
+	if opts.Deep {
+		w.store.Deep = &Deep{}
+	}
 	top := folder{root: root}
 	defer top.close()
 	w.each(top, func(name string, info fs.FileInfo) {
@@ -200,11 +207,9 @@ func cipherOf(size int64) Cipher {
 	return Unknown
 }
 
-// parseConfig reads a stream's meta.inf. An encrypted one gives nothing.
+// parseConfig reads a stream's meta.inf. An encrypted one gives nothing; what it begins
+// with tells nothing, since that is random.
 func parseConfig(data []byte, encrypted bool) (*Config, error) {
-	if encrypted && !strings.HasPrefix(string(data), "{") {
-		return nil, nil
-	}
 	// The names in the file are StreamConfig's in stream.go; Replicas is num_replicas.
 	var in struct {
 		Retention   string `json:"retention"`
@@ -215,7 +220,9 @@ func parseConfig(data []byte, encrypted bool) (*Config, error) {
 		MaxMsgsPer  int64  `json:"max_msgs_per_subject"`
 		MaxMsgSize  int64  `json:"max_msg_size"`
 	}
-	if err := json.Unmarshal(data, &in); err != nil {
+	if err := json.Unmarshal(data, &in); err != nil && encrypted {
+		return nil, nil
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: not the JSON of a stream", errDamaged)
 	}
 	c := Config(in)

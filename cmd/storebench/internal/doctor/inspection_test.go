@@ -60,6 +60,12 @@ func TestStoreRules(t *testing.T) {
 			s.Consumers = make([]storedir.Consumer, 1000)
 			s.Consumers[7].StateBytes = 58 << 20
 		}, []string{"many-consumers", "consumer-state-large"}, results.Warn},
+		{"a damaged block", plenty, func(s *storedir.Store, _ *storedir.Stream) {
+			s.Deep = &storedir.Deep{Damaged: 1, Damages: []storedir.Damage{{Path: "1.blk", Why: "checksum"}}}
+		}, []string{"block-damaged"}, results.Fail},
+		{"a block cut short at the end", plenty, func(s *storedir.Store, _ *storedir.Stream) {
+			s.Deep = &storedir.Deep{Damaged: 1, Damages: []storedir.Damage{{Path: "9.blk", Why: "cut", Last: true}}}
+		}, []string{"block-damaged"}, results.Warn},
 		{"a snapshot", plenty, func(s *storedir.Store, _ *storedir.Stream) {
 			s.Groups = []storedir.Group{{Name: "S-R3F-x", Snapshot: &storedir.Snapshot{}}}
 		}, []string{"snapshot-damaged"}, results.Fail},

@@ -27,7 +27,7 @@ const (
 
 // storeRules are asked one after another; a rule that does not fit returns nil.
 var storeRules = []func(*storedir.Store, Volume) *StoreFinding{
-	damagedSnapshots, tooManyGroups, fullVolume, damagedState, staleStates, tooManySubjects,
+	damagedBlocks, damagedSnapshots, tooManyGroups, fullVolume, damagedState, staleStates, tooManySubjects,
 	smallBlocks, oversizedBlocks, manyEncryptedBlocks, manyConsumers, largeConsumerStates, shrinkingLimit, leftovers,
 }
 
@@ -49,6 +49,31 @@ func chosen(store *storedir.Store, figure func(storedir.Stream) (n int64, text s
 		where = append(where, r.text)
 	}
 	return where
+}
+
+func damagedBlocks(store *storedir.Store, _ Volume) *StoreFinding {
+	if store.Deep == nil || store.Deep.Damaged == 0 {
+		return nil
+	}
+	status := results.Warn
+	var where []string
+	for _, d := range store.Deep.Damages {
+		text := fmt.Sprintf("%s at byte %s, after sequence %s: %v", d.Path, number(d.Offset), number(int64(d.After)), d.Why)
+		if d.Last {
+			text += " (the last block)"
+		} else {
+			status = results.Fail
+		}
+		where = append(where, text)
+	}
+	return &StoreFinding{
+		Name: "block-damaged", Status: status, Where: where,
+		What:      counted(store.Deep.Damaged, "block") + " with a record that is wrong",
+		Threshold: "each record's own checksum, read twice; in a log's last block a warning, as a write under way or cut short by a kill looks the same",
+		Source:    "rebuildStateFromBufLocked and msgFromBufEx in filestore.go",
+		Reason:    "nats-server drops the rest of the block from the first wrong record on when it reads it",
+		Change:    "with replicas, see that the others are current and have the stream made anew on this node; without, restore from a backup; look for I/O errors (dmesg)",
+	}
 }
 
 func damagedSnapshots(store *storedir.Store, _ Volume) *StoreFinding {

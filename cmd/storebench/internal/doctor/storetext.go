@@ -95,6 +95,9 @@ func (i *Inspection) summary() string {
 	}
 	text := fmt.Sprintf("%s: %s in %s; %s, %s, %s, %s", s.Dir, size(s.Bytes), counted(s.Files, "file"),
 		counted(int64(len(accounts)), "account"), counted(int64(len(s.Streams)), "stream"), counted(int64(consumers), "consumer"), counted(int64(len(s.Groups)), "Raft group"))
+	if d := s.Deep; d != nil {
+		text += fmt.Sprintf("; %s in %s read (%s), %s encrypted and not checked", counted(d.Records, "record"), counted(d.Blocks, "block"), size(d.Bytes), counted(d.Encrypted, "block"))
+	}
 	if i.Free != nil {
 		text += "; " + size(i.Free.Bytes) + " free"
 	}
