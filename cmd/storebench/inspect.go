@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -109,15 +110,35 @@ func (f *inspectFlags) check(dir string) (doctor.Volume, error) {
 		if err != nil {
 			return on, err
 		}
-		if !doctor.HasRecovery(run) {
+		if on.RecoveryRate = recoveryRate(run); on.RecoveryRate == 0 {
 			return on, usagef("--run %s: the run has no throughput of the probe recovery (the profiles raft, strict and full measure it)", f.run)
 		}
-		on.Run = run
 	}
 	if free, err := volume.FreeSpace(dir); err == nil {
 		on.Free = &free
 	}
 	return on, nil
+}
+
+// recoveryRate is the median throughput of a run's recoveries in bytes/s, 0 when it has
+// none.
+func recoveryRate(run *results.Run) float64 {
+	var rates []float64
+	for _, m := range run.Measurements {
+		if m.Probe != "recovery" || m.Metric != "throughput" || m.Unit != measure.BytesPerSecond {
+			continue
+		}
+		for _, r := range m.Rounds {
+			if r.Value != nil && *r.Value > 0 {
+				rates = append(rates, *r.Value)
+			}
+		}
+	}
+	if len(rates) == 0 {
+		return 0
+	}
+	slices.Sort(rates)
+	return rates[len(rates)/2]
 }
 
 func readStore(ctx context.Context, dir string, opts storedir.Options) (*storedir.Store, error) {

@@ -48,8 +48,9 @@ type Volume struct {
 	Free *volume.Free // nil when it is not known
 	// Slots is max_concurrent_io, 0 when it is not known.
 	Slots int
-	// Run is a saved run of this volume, nil when there is none.
-	Run *results.Run
+	// RecoveryRate is how many bytes/s a restart reads, by a saved run of this volume; 0
+	// without one.
+	RecoveryRate float64
 }
 
 // Inspect judges a store.

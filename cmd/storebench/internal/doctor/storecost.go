@@ -5,9 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"storebench/internal/measure"
 	"storebench/internal/storedir"
-	"storebench/results"
 )
 
 // Cost is what the server will do with the store one day, in files and bytes.
@@ -18,7 +16,7 @@ type Cost struct {
 	Files int64 `json:"files"`
 	Bytes int64 `json:"bytes"`
 	Syncs int64 `json:"syncs,omitempty"`
-	// Seconds is at the throughput that a saved run measured; nil without one.
+	// Seconds is at Volume.RecoveryRate; nil without one.
 	Seconds *float64 `json:"seconds,omitempty"`
 	Note    string   `json:"note"`
 }
@@ -32,10 +30,9 @@ func costs(store *storedir.Store, on Volume) []Cost {
 		list = append(list, election(n, on))
 	}
 	list = append(list, catchup(store))
-	rate := recoveryRate(on.Run)
 	for i, c := range list {
-		if rate > 0 && slices.Contains([]string{"restart-clean", "restart-killed"}, c.Name) {
-			seconds := float64(c.Bytes) / rate
+		if on.RecoveryRate > 0 && slices.Contains([]string{"restart-clean", "restart-killed"}, c.Name) {
+			seconds := float64(c.Bytes) / on.RecoveryRate
 			list[i].Seconds = &seconds
 		}
 	}
@@ -146,32 +143,6 @@ func catchup(store *storedir.Store) Cost {
 	}
 	return c
 }
-
-// recoveryRate is the median throughput of a run's recoveries in bytes/s, 0 when it has none.
-func recoveryRate(run *results.Run) float64 {
-	if run == nil {
-		return 0
-	}
-	var rates []float64
-	for _, m := range run.Measurements {
-		if m.Probe != "recovery" || m.Metric != "throughput" || m.Unit != measure.BytesPerSecond {
-			continue
-		}
-		for _, r := range m.Rounds {
-			if r.Value != nil && *r.Value > 0 {
-				rates = append(rates, *r.Value)
-			}
-		}
-	}
-	if len(rates) == 0 {
-		return 0
-	}
-	slices.Sort(rates)
-	return rates[len(rates)/2]
-}
-
-// HasRecovery says whether a run can turn bytes into seconds.
-func HasRecovery(run *results.Run) bool { return recoveryRate(run) > 0 }
 
 // sentence is a cost as a person reads it.
 func (c Cost) sentence() string {
