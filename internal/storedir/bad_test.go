@@ -247,3 +247,23 @@ func FuzzBlock(f *testing.F) {
 		}
 	})
 }
+
+// TestVanishing: files that a live server removes while they are read are no error.
+func TestVanishing(t *testing.T) {
+	dir := many(t, 3000)
+	store, err := Read(t.Context(), dir, Options{Deep: true, Progress: func(files, _ int64) {
+		// Called after 1,024 files, in the midst of the directory.
+		if err := os.RemoveAll(filepath.Join(dir, "A", "streams", "S", "msgs")); err != nil {
+			t.Error(err)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if store.Unread.Count != 0 {
+		t.Errorf("what has vanished is told as unread: %+v", store.Unread.Items[0])
+	}
+	if l := store.Streams[0].Log; l.Blocks == 0 || l.Blocks == 3000 {
+		t.Errorf("%d blocks of 3,000, of which most vanished", l.Blocks)
+	}
+}
