@@ -41,7 +41,8 @@ election will cost; and what should be changed. STOREDIR is the store_dir of nat
 or the directory jetstream in it. Nothing is opened for writing, no link is followed, no
 key is asked for. Run it as the user of nats-server.
 
-Of an encrypted stream, files, sizes and ages are told, but not messages and subjects.
+Of an encrypted stream, files, sizes and ages are told, but not messages and subjects;
+its configuration is that of the last snapshot of the meta group, where there is one.
 Blocks are not read without --deep, which reads all of them and so loads the volume.
 
 Exit codes: 0 nothing failing, 3 a failing finding (with --fail-on warn also a warning),

@@ -227,6 +227,8 @@ func FuzzRaftFiles(f *testing.F) {
 		if s, err := readSnapshot(bytes.NewReader(data), int64(len(data)), "G"); err == nil && !s.Intact {
 			t.Errorf("%+v", s)
 		}
+		a := assignments{map[string]*Config{}, map[string]string{}}
+		a.add(data)
 		if term, index, ok := snapshotName("snap." + string(data)); ok && term+index == 0 && !bytes.Contains(data, []byte("0")) {
 			t.Errorf("%q is %d and %d", data, term, index)
 		}

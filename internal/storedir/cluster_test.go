@@ -163,10 +163,14 @@ func requireGroups(t *testing.T, store *Store, terms map[string]uint64, encrypte
 	if len(store.Streams) != 1 || len(store.Streams[0].Consumers) != 1 {
 		t.Fatalf("the streams are %+v", store.Streams)
 	}
+	s := store.Streams[0]
 	if encrypted {
+		// Only a meta snapshot that was taken after the stream was made knows it.
+		if s.Config == nil || s.Config.Replicas != 3 || s.Group != kinds["stream"].Name || kinds["consumer"].Asset != "$G > S > C" {
+			t.Errorf("by the meta snapshot the stream is %+v, the groups are %+v", s, store.Groups)
+		}
 		return
 	}
-	s := store.Streams[0]
 	if got := told(s); got.Msgs != 200 || got.Subjects != 5 || got.Replicas != 3 || s.Group != kinds["stream"].Name {
 		t.Errorf("the stream is %+v of group %q", got, s.Group)
 	}

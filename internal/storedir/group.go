@@ -16,9 +16,7 @@ func (w *walk) groups(d folder, account string) {
 			return
 		}
 		w.within(d, name, func(d folder) {
-			if g := w.group(d, account, name); w.wanted(g) {
-				w.store.Groups = append(w.store.Groups, g)
-			}
+			w.store.Groups = append(w.store.Groups, w.group(d, account, name))
 		})
 	})
 }
@@ -120,6 +118,9 @@ func (w *walk) snapshots(d folder, g *Group) {
 		s, err = readSnapshot(in, size, g.Name)
 		return err
 	})
+	if g.Meta() && s.Intact {
+		w.readAssignments(d, newest)
+	}
 	if info, err := d.root.Lstat(newest); err == nil {
 		s.Bytes, s.Written = info.Size(), info.ModTime()
 		g.Snapshot = &s

@@ -67,7 +67,8 @@ const (
 type Stream struct {
 	Account string `json:"account"`
 	Name    string `json:"name"`
-	// Config is nil when meta.inf is missing, encrypted, or cannot be read.
+	// Config is nil when meta.inf is missing, or cannot be read. Of an encrypted stream it
+	// is the meta snapshot's, as of then, where there is one.
 	Config *Config `json:"config,omitempty"`
 	Cipher Cipher  `json:"cipher,omitempty"`
 	// Group is the Raft group that replicates it, empty when none is known.

@@ -30,6 +30,7 @@ type walk struct {
 	ctx   context.Context
 	opts  Options
 	store *Store
+	known assignments
 	paced int64 // bytes of blocks read
 }
 
@@ -41,6 +42,7 @@ func Read(ctx context.Context, dir string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	w := &walk{ctx: ctx, opts: opts, store: &Store{Dir: dir, ReadAt: time.Now()}}
+	w.known = assignments{map[string]*Config{}, map[string]string{}}
 	if opts.Deep {
 		w.store.Deep = &Deep{}
 	}
@@ -264,17 +266,27 @@ func (w *walk) consumer(d folder, name string) Consumer {
 	return c
 }
 
-// assign gives every stream its Raft group, and drops the groups that were not asked for.
+// assign completes streams and groups with what the meta snapshot knows, gives every
+// stream its Raft group, and drops the groups that were not asked for.
 func (w *walk) assign() {
 	of := map[string]string{}
-	for _, g := range w.store.Groups {
+	for i := range w.store.Groups {
+		g := &w.store.Groups[i]
+		if g.Asset == "" {
+			g.Asset = w.known.assets[g.Name]
+		}
 		if g.Kind == "stream" {
 			of[g.Asset] = g.Name
 		}
 	}
+	w.store.Groups = slices.DeleteFunc(w.store.Groups, func(g Group) bool { return !w.wanted(g) })
 	for i := range w.store.Streams {
 		s := &w.store.Streams[i]
-		s.Group = of[asset(s.Account, s.Name)]
+		name := asset(s.Account, s.Name)
+		s.Group = of[name]
+		if s.Config == nil && s.Cipher != Plain {
+			s.Config = w.known.configs[name]
+		}
 	}
 	slices.SortFunc(w.store.Streams, func(a, b Stream) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), cmp.Compare(a.Account, b.Account), cmp.Compare(a.Name, b.Name))

@@ -141,9 +141,9 @@ func (i *Inspection) streamRow(s storedir.Stream) []string {
 	if s.Cipher != storedir.Plain {
 		kind = strings.TrimPrefix(kind+" ", "plain ") + string(s.Cipher)
 	}
-	blockSize := "?"
+	blockSize, small := "?", "?"
 	if s.Log.BlockSize > 0 {
-		blockSize = size(s.Log.BlockSize)
+		blockSize, small = size(s.Log.BlockSize), number(s.Log.Small)
 	}
 	known := []string{"?", "?", "?", "?", "?"}
 	if st := s.Log.State; st != nil && st.Known {
@@ -154,7 +154,7 @@ func (i *Inspection) streamRow(s storedir.Stream) []string {
 		state, age = size(st.Bytes), short(i.Store.ReadAt.Sub(st.Written).Round(time.Second))
 	}
 	row := append([]string{s.Account + " > " + s.Name, replicas, retention, size(s.Bytes)}, known...)
-	return append(row, number(s.Log.Blocks), blockSize, number(s.Log.Small), kind, state, age, nextStart(s.Log), number(int64(len(s.Consumers))))
+	return append(row, number(s.Log.Blocks), blockSize, small, kind, state, age, nextStart(s.Log), number(int64(len(s.Consumers))))
 }
 
 // nextStart says what a start would do with the log as it lies there.
