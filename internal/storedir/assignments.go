@@ -14,8 +14,12 @@ type assignments struct {
 	assets  map[string]string  // ACCOUNT > STREAM [> CONSUMER] by Raft group
 }
 
-// maxAssignments bounds a meta snapshot, packed and unpacked, that is read whole.
-const maxAssignments = 256 << 20
+// maxAssignments bounds a meta snapshot, packed and unpacked, that is read whole, and
+// maxRatio how much memory a small one may ask for: configurations shrink to a twentieth.
+const (
+	maxAssignments = 256 << 20
+	maxRatio       = 200
+)
 
 // add reads a meta snapshot's file: behind the peers, an S2 block of a JSON array
 // (metaSnapshot and writeableStreamAssignment in jetstream_cluster.go). One that it cannot
@@ -30,7 +34,7 @@ func (a *assignments) add(file []byte) {
 		return
 	}
 	packed := body[peers:]
-	if n, err := s2.DecodedLen(packed); err != nil || n > maxAssignments {
+	if n, err := s2.DecodedLen(packed); err != nil || n > min(maxAssignments, maxRatio*len(packed)) {
 		return
 	}
 	data, err := s2.Decode(nil, packed)
