@@ -49,6 +49,27 @@ func writeTable(w io.Writer, d *Diagnosis) {
 		t.AppendRow(table.Row{k.Kind, number(k.Count), k.Worst, day(k, true), day(k, false), names(k.Nodes), subjects(k)})
 	}
 	fmt.Fprintln(w)
+	renderTable(w, t)
+}
+
+// newTable is a table whose columns of numbers, counted from 1, are set to the right.
+func newTable(numbers ...int) table.Writer {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Options = table.Options{SeparateHeader: true}
+	t.Style().Box.PaddingLeft = ""
+	t.Style().Box.PaddingRight = "  "
+	t.Style().Format.Header = text.FormatDefault
+	var columns []table.ColumnConfig
+	for _, n := range numbers {
+		columns = append(columns, table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
+	return t
+}
+
+// renderTable writes a table without spaces at the ends of lines.
+func renderTable(w io.Writer, t table.Writer) {
 	for _, l := range strings.Split(t.Render(), "\n") {
 		fmt.Fprintln(w, strings.TrimRight(l, " "))
 	}
