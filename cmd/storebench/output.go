@@ -86,10 +86,8 @@ func (o *outputs) check(ctx context.Context) error {
 func (o *outputs) parse(ctx context.Context, spec string) (output, error) {
 	name, file, toFile := strings.Cut(spec, "=")
 	format, err := render.Find(name)
-	if err != nil && slices.Contains(o.names, name) {
-		format, err = render.Format{Name: name}, nil // one that tells no run, such as csv
-	}
-	if err != nil {
+	switch {
+	case !slices.Contains(o.names, name) && err != nil:
 		return output{}, asUsage(err)
 	case !slices.Contains(o.names, name):
 		return output{}, usagef("-o %s: the format %s cannot tell this; %s can", spec, name, strings.Join(o.names, ", "))

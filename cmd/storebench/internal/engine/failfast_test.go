@@ -17,8 +17,14 @@ func TestFailFast(t *testing.T) {
 		t.Run(tt.limit, func(t *testing.T) {
 			dir := programtest.Target(t)
 			doc := t.TempDir() + "/run.json"
-			out := programtest.Run(t, "check", dir, "--profile", "quick", "--only", "raw-sync", "--limit", tt.limit,
-				"--budget", "6s", "--fail-fast", "-o", "text", "-o", "json="+doc)
+			var out programtest.Outcome
+			for range 3 { // a machine that is short of CPU may leave it inconclusive
+				out = programtest.Run(t, "check", dir, "--profile", "quick", "--only", "raw-sync", "--limit", tt.limit,
+					"--budget", "6s", "--fail-fast", "-o", "text", "-o", "json="+doc)
+				if out.Code == 3 {
+					break
+				}
+			}
 			programtest.RequireCode(t, out, 3)
 			run := programtest.Document(t, doc)
 			const mostRounds = 2 // a round that the machine's own CPU excuses ends nothing

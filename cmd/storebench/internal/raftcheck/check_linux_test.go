@@ -173,7 +173,7 @@ func ask(t *testing.T, args []string, wrong func(programtest.Answer) []string) p
 func requireSays(t *testing.T, text string, words ...string) {
 	t.Helper()
 	for _, word := range words {
-		if !strings.Contains(text, word) {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), word) { // lines are folded
 			t.Errorf("it does not say %q:\n%s", word, text)
 		}
 	}

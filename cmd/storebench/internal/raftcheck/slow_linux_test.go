@@ -33,7 +33,7 @@ func TestSlowFlushes(t *testing.T) {
 		for _, f := range failed(a.Run, "raft-propose place=follower") {
 			wrong = append(wrong, f.Name+" fails under a follower: "+f.Reason)
 		}
-		if !strings.Contains(a.Stdout, "it says nothing of the volume under a leader") {
+		if !strings.Contains(strings.Join(strings.Fields(a.Stdout), " "), "it says nothing of the volume under a leader") {
 			wrong = append(wrong, "the report does not say what a follower's place means")
 		}
 		return wrong
